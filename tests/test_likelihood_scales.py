@@ -1,0 +1,202 @@
+"""The scales of likelihoods: the Gaussian's sigma in all its ways, shared scales, and options refused."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import optimize, special, stats
+
+from tfvae import densities, specs
+from tfvae.errors import UsageError
+from tfvae.likelihoods import LIKELIHOODS
+
+SHAPE = (3, 2, 2)
+D = math.prod(SHAPE)
+
+
+def make(spec, shape=SHAPE):
+    return specs.build("likelihood", LIKELIHOODS, spec, image_shape=shape)
+
+
+def features(likelihood, lead, seed=0, size=1.0):
+    rng = np.random.default_rng(seed)
+    shape = (*lead, *likelihood.image_shape[:2], likelihood.features)
+    return (size * rng.standard_normal(shape)).astype("float32")
+
+
+def images(batch, seed=1, shape=SHAPE):
+    return (np.random.default_rng(seed).integers(0, 256, (batch, *shape)) / 255).astype("float32")
+
+
+def soft(s, low):
+    return low + np.logaddexp(0, s - low)
+
+
+def bound(s, low, high):
+    return high - np.logaddexp(0, high - soft(s, low))
+
+
+def test_pitfall_18_sigma_enters_the_loss():
+    h, x = features(make("gaussian"), (4,)), images(4)
+    for sigma in (0.05, 0.5, 2.0):
+        want = stats.norm.logpdf(x, special.expit(h.astype("float64")), sigma).sum(axis=(1, 2, 3))
+        np.testing.assert_allclose(make(f"gaussian:sigma={sigma}").log_prob(h, x), want, rtol=1e-5)
+    shared = make("gaussian:sigma=shared")
+    with tf.GradientTape() as tape:
+        log_px = shared.log_prob(h, x)
+    assert abs(tape.gradient(log_px, shared.log_scale)) > 1e-3
+    want = stats.norm.logpdf(x, special.expit(h), math.exp(soft(0.0, -6.0))).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(log_px, want, rtol=1e-5)
+
+
+def test_pitfall_20_the_constant_counts_every_pixel():
+    h = np.zeros((1, 3, 2, 2), "float32")
+    log_px = make("gaussian:sigma=0.3").log_prob(h, np.full((1, *SHAPE), 0.5))
+    np.testing.assert_allclose(log_px, [-D / 2 * math.log(2 * math.pi * 0.3**2)], rtol=1e-6)
+
+
+def test_pitfall_31_the_scale_of_errors_is_that_of_pixels_in_0_1():
+    """Moving a pixel by d from the mean costs d^2 / (2 sigma^2) nats."""
+    likelihood, h = make("gaussian:sigma=0.25", (1, 1, 1)), np.zeros((1, 1, 1, 1), "float32")
+    at, off = (float(likelihood.log_prob(h, np.full((1, 1, 1, 1), x))[0]) for x in (0.5, 0.75))
+    assert at - off == pytest.approx(0.25**2 / (2 * 0.25**2), rel=1e-6)
+
+
+@pytest.mark.parametrize("rmse", [0.02, 0.1, 0.3])
+def test_optimal_sigma_squared_is_the_mean_squared_error(rmse):
+    mse = np.float32(rmse**2)
+    assert float(densities.sigma2_of(mse)) == pytest.approx(float(mse), rel=1e-6)
+    want = 500 / 2 * (math.log(2 * math.pi * mse) + 1)
+    assert float(densities.optimal_nll(500.0 * mse, 500)) == pytest.approx(want, rel=1e-6)
+
+
+def test_optimal_sigma_minimises_the_shared_sigma_nll():
+    """Found numerically in float64 over log sigma: the same sigma^2 to 1e-6, the same training loss."""
+    likelihood, x = make("gaussian"), images(8)
+    h = features(likelihood, (2, 8))
+    errors = x - special.expit(h.astype("float64"))
+    mse = np.mean(errors**2)
+    root = optimize.brentq(lambda s: errors.size - np.sum(errors**2) * np.exp(-2 * s), -6, 3, xtol=1e-12)
+    best = -stats.norm.logpdf(errors, 0, math.exp(root)).sum() / 16
+    assert math.exp(2 * root) == pytest.approx(float(densities.sigma2_of(np.float32(mse))), rel=1e-6)
+    loss = -np.mean(likelihood.log_prob(h, x, training=True))
+    assert loss == pytest.approx(best, rel=1e-5)
+    assert loss == pytest.approx(float(densities.optimal_nll(np.float32(mse * D), D)), rel=1e-5)
+
+
+def test_gradient_flows_through_optimal_sigma():
+    """The loss is D/2 log MSE and a constant: scaling the error by c has derivative D at c = 1, and
+    halving it takes off D log 2 (the error term alone, with sigma held fixed, would take off 3/8 D)."""
+    likelihood, x = make("gaussian:link=linear"), np.zeros((4, *SHAPE), "float32")
+    h = features(likelihood, (4,))
+    with tf.GradientTape() as tape:
+        scale = tf.constant(1.0)
+        tape.watch(scale)
+        loss = -tf.reduce_mean(likelihood.log_prob(scale * h, x, training=True))
+    assert float(tape.gradient(loss, scale)) == pytest.approx(D, rel=1e-5)  # d/dc of D/2 log(c^2 MSE)
+    half = -tf.reduce_mean(likelihood.log_prob(0.5 * h, x, training=True))
+    assert float(loss - half) == pytest.approx(D * math.log(2), rel=1e-5)
+
+
+def test_per_image_sigma_fits_each_image():
+    likelihood, x = make("gaussian:sigma=per-image"), images(4)
+    h = features(likelihood, (2, 4))
+    mse = np.mean((x - special.expit(h.astype("float64"))) ** 2, axis=(-3, -2, -1))
+    got = likelihood.log_prob(h, x, training=True)
+    np.testing.assert_allclose(got, -D / 2 * (np.log(2 * np.pi * mse) + 1), rtol=1e-5)
+
+
+def test_pitfall_26_test_scores_do_not_depend_on_the_test_batch():
+    for sigma in ("optimal", "per-image"):
+        likelihood = make(f"gaussian:sigma={sigma}")
+        likelihood.adapt(tf.constant(0.04))
+        h, x = features(likelihood, (8,)), images(8)
+        together = likelihood.log_prob(h, x).numpy()
+        alone = np.concatenate([likelihood.log_prob(h[i : i + 1], x[i : i + 1]) for i in range(8)])
+        np.testing.assert_allclose(together, alone, rtol=1e-6)
+        want = stats.norm.logpdf(x, special.expit(h), 0.2).sum(axis=(1, 2, 3))
+        np.testing.assert_allclose(together, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_running_mse_moves_only_in_adapt(jit):
+    likelihood = make("gaussian")
+    for training in (True, False):
+        likelihood.log_prob(features(likelihood, (4,)), images(4), training=training)
+    assert float(likelihood.running_mse) == 1.0
+    adapt = tf.function(likelihood.adapt, jit_compile=jit)
+    seen, want = [0.5, 0.3, math.nan, math.inf, 0.2], None
+    for mse in seen:
+        adapt(tf.constant(mse))
+        if math.isfinite(mse):
+            want = mse if want is None else 0.99 * want + 0.01 * mse
+        assert float(likelihood.running_mse) == pytest.approx(want, rel=1e-6)
+    assert likelihood.trainable_variables == []
+
+
+def test_pitfall_27_zero_error_is_finite():
+    """The soft clip holds sigma at e^-6 or above: log sigma = -6 at zero error, and gradients stay finite."""
+    assert float(densities.sigma2_of(tf.constant(0.0))) == pytest.approx(math.exp(-12), rel=1e-5)
+    likelihood = make("gaussian:link=linear")
+    h = tf.zeros([4, 3, 2, 2])
+    with tf.GradientTape() as tape:
+        tape.watch(h)
+        log_px = likelihood.log_prob(h, tf.zeros([4, *SHAPE]), training=True)
+    np.testing.assert_allclose(log_px, -D / 2 * (math.log(2 * math.pi) - 12), rtol=1e-5)
+    assert np.isfinite(tape.gradient(log_px, h)).all()
+    assert float(densities.optimal_nll(tf.constant(0.0), D)) == pytest.approx(float(-log_px[0]), rel=1e-5)
+
+
+def test_per_pixel_sigma_is_read_from_the_features():
+    likelihood, x = make("gaussian:sigma=per-pixel"), images(4)
+    h = features(likelihood, (4,), size=3.0)
+    raw, s = np.split(h.astype("float64"), 2, -1)
+    want = stats.norm.logpdf(x, special.expit(raw), np.exp(bound(s, -6, 5))).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(likelihood.log_prob(h, x), want, rtol=1e-5)
+
+
+def test_linear_link_is_clipped_only_in_pictures():
+    likelihood, h = make("gaussian:link=linear"), np.full((1, 3, 2, 2), 1.5, "float32")
+    assert np.all(likelihood.loc(h) == 1.5) and np.all(likelihood.mean(h) == 1.0)
+
+
+@pytest.mark.parametrize("spec", ["laplace:scale=shared", "logistic:scale=shared", "gaussian:sigma=shared"])
+def test_shared_scale_is_one_trainable_number_and_learns(spec):
+    likelihood = make(spec)
+    h, x = features(likelihood, (4,)), images(4)
+    assert likelihood.features == 2
+    (scale,) = likelihood.trainable_variables
+    assert scale.shape == () and float(scale) == 0.0
+    before = tf.reduce_sum(likelihood.log_prob(h, x))
+    with tf.GradientTape() as tape:
+        loss = -tf.reduce_sum(likelihood.log_prob(h, x))
+    scale.assign_sub(1e-2 * tf.sign(tape.gradient(loss, scale)))
+    assert tf.reduce_sum(likelihood.log_prob(h, x)) > before
+
+
+@pytest.mark.parametrize(
+    "spec, words",
+    [
+        ("gaussian:sigma=-1", "number > 0"),
+        ("gaussian:sigma=0", "number > 0"),
+        ("gaussian:sigma=true", "number > 0"),
+        ("gaussian:sigma=nan", "number > 0"),
+        ("gaussian:sigma=optimum", "Did you mean 'optimal'"),
+        ("gaussian:link=sigmoids", "Did you mean 'sigmoid'"),
+        ("laplace:scale=per-pixels", "Did you mean 'per-pixel'"),
+        ("logistic:scale=0.1", "per-pixel, shared"),
+        ("logistic-mixture:components=0", "components >= 1"),
+    ],
+)
+def test_bad_options_are_refused_in_one_sentence(spec, words):
+    with pytest.raises(UsageError, match="Expected") as error:
+        make(spec)
+    assert words in str(error.value) and "Received" in str(error.value)
+
+
+def test_the_table_is_readable_without_importing_tensorflow():
+    signatures = specs.read_signatures("likelihoods.py", "LIKELIHOODS")
+    for name, cls in LIKELIHOODS.items():
+        summary, options = signatures[name]
+        assert summary and options == specs.keyword_options(cls)

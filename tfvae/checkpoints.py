@@ -1,0 +1,76 @@
+"""All of a training's state in one folder: weights, optimizer, multipliers, averages, and the place in the data."""
+
+import io
+import pathlib
+import shutil
+
+import numpy as np
+
+from tfvae import storage
+from tfvae.errors import IntegrityError
+
+KEEP = 2  # the newest, and the one before in case the newest is damaged
+
+
+def variables_of(model):
+    """{name: variable}, named by position: Keras' own names count up within a process. No optimizer, none of its."""
+    optimizer = getattr(model, "optimizer", None)
+    groups = {"model": model.variables, "optimizer": optimizer.variables if optimizer else ()}
+    return {f"{group}/{i:04d}": v for group, items in groups.items() for i, v in enumerate(items)}
+
+
+def save(root, model, position):
+    """Write ``root/step-XXXXXXXX``; `position` is JSON: epoch, steps done in it, sums so far, seconds."""
+    root = pathlib.Path(root)
+    step = int(model.step.numpy())
+
+    def write(folder):
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: np.asarray(v) for name, v in variables_of(model).items()})
+        (folder / "state.npz").write_bytes(buffer.getvalue())
+        storage.write_json(folder / "position.json", position)
+
+    folder = root / f"step-{step:08d}"
+    if not folder.exists():
+        storage.write_folder(folder, write)
+    for old in sorted(root.glob("step-*"))[:-KEEP]:
+        shutil.rmtree(old)
+    return folder
+
+
+def restore(folder, model):
+    """Put a verified checkpoint's state into `model` (its optimizer too, if it has one): -> position."""
+    storage.verify_folder(folder)
+    with np.load(folder / "state.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    variables = variables_of(model)
+    for name, variable in variables.items():
+        found = arrays.get(name)
+        if found is None or found.shape != tuple(variable.shape):
+            raise IntegrityError(
+                f"Expected {folder} to hold {variable.path} of shape {tuple(variable.shape)}. "
+                f"Received: {'nothing' if found is None else found.shape}. Was it made by another version or config?"
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return storage.read_json(folder / "position.json")
+
+
+def restore_newest(root, model, say):
+    """Restore the newest undamaged checkpoint: -> position, or None if there is none at all.
+
+    Args:
+        say: called with one line for each damaged checkpoint that is passed over.
+
+    Raises:
+        IntegrityError: checkpoints exist and none is intact.
+    """
+    folders = sorted(pathlib.Path(root).glob("step-*"), reverse=True)
+    for folder in folders:
+        try:
+            return restore(folder, model)
+        except (IntegrityError, OSError, ValueError) as error:
+            say(f"checkpoint {folder.name} is damaged and passed over: {error}")
+    if folders:
+        raise IntegrityError(f"Expected an intact checkpoint in {root}. Received: {len(folders)}, all damaged.")
+    return None

@@ -1,0 +1,85 @@
+"""The settings of a run: one dataclass behind the flags, ``config.json`` and ``tfvae.train(...)``.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import hashlib
+import json
+
+from tfvae import specs
+from tfvae.errors import UsageError, unknown
+
+BINARIZE = ("none", "static", "dynamic")
+PRECISIONS = ("float32", "bfloat16", "float16")
+SCHEDULES = ("constant", "cosine")
+
+
+def setting(default, text, choices=None):
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a run's numbers. ``objective`` is a spec such as ``geco:kappa=4``."""
+
+    objective: str = setting("elbo", "what is minimised: name:option=value,...")
+    dataset: str = setting("fashion_mnist", "see  tfvae data list")
+    likelihood: str = setting("auto", "p(x|z); auto: the objective's own default")
+    arch: str = setting("mlp", "q(z|x) and the decoder")
+    prior: str = setting("normal", "p(z)")
+    epochs: int = setting(50, "passes over the training split")
+    batch_size: int = setting(128, "images per step; an epoch has only whole batches")
+    learning_rate: float = setting(1e-3, "Adam's step size")
+    schedule: str = setting("constant", "of the learning rate", SCHEDULES)
+    clip_norm: float = setting(0.0, "clip gradients to this global norm; 0: off")
+    l2: float = setting(0.0, "penalty l2 * sum of squared weights")
+    seed: int = setting(0, "of weights, noise, shuffling and splits")
+    binarize: str = setting("none", "grey levels to {0, 1}: once (static) or anew each step", BINARIZE)
+    dequantize: bool = setting(False, "train on (x + u) / 256, u uniform in [0, 1)")
+    validation: float = setting(0.1, "share of the training images held out for val_* columns")
+    limit: int = setting(0, "use only the first N images of each split; 0: all")
+    precision: str = setting("float32", "of layers; likelihoods and KL stay float32", PRECISIONS)
+    jit: bool = setting(True, "compile with XLA")
+    raw_dir: str = setting("", "folder with original data files (or TFVAE_RAW_DIR)")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            self._check(field, getattr(self, field.name))
+
+    def _check(self, field, value):
+        name, kind = field.name, field.type
+        good = isinstance(value, kind) or kind is float and isinstance(value, int)
+        if not good or isinstance(value, bool) and kind is not bool:
+            raise UsageError(f"Expected {name} to be {kind.__name__}. Received: {value!r}.")
+        choices = field.metadata["choices"]
+        if choices and value not in choices:
+            raise UsageError(unknown(name, value, choices))
+        if name in ("epochs", "batch_size", "learning_rate") and not value > 0:
+            raise UsageError(f"Expected {name} > 0. Received: {value!r}.")
+        if name in ("l2", "clip_norm", "limit", "seed") and not value >= 0:
+            raise UsageError(f"Expected {name} >= 0. Received: {value!r}.")
+        if name == "validation" and not 0 <= value < 1:
+            raise UsageError(f"Expected 0 <= validation < 1 (a share). Received: {value!r}.")
+
+    @classmethod
+    def from_dict(cls, values):
+        """The config that `values` describes; an unknown key is refused with the nearest known one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise UsageError(unknown("a setting", key, known))
+        return cls(**values)
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+    @property
+    def hash(self):
+        """Eight hex digits that name the content."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def objective_name(self):
+        return specs.parse(self.objective)[0]

@@ -1,0 +1,53 @@
+"""Data sets that need no file: digits, square, gaussians."""
+
+import numpy as np
+
+from tfvae.datasets.source import Source, parse_options
+from tfvae.errors import UsageError
+
+SEED = 425
+
+
+def digits():
+    """The 1797 real 8x8 digits of scikit-learn (Alpaydin and Kaynak, 1998): uint8 [N,8,8,1], labels [N]."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    # Grey levels 0..16 counted the dark pixels of a 4x4 field.
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    return images[..., None], bunch.target.astype(np.int64)
+
+
+def square(*, images=10000):
+    """Uniform points of [0,1)^2, float32 [N,1,2,1]; labels are quadrants, (x >= 1/2) + 2 (y >= 1/2)."""
+    points = np.random.default_rng(SEED).random((images, 2), dtype=np.float32)
+    return points.reshape(-1, 1, 2, 1), ((points >= 0.5) @ [1, 2]).astype(np.int64)
+
+
+def gaussians(*, modes=8, sigma=0.03, images=10000):
+    """A ring of `modes` equal round Gaussians: float32 [N,1,2,1] in [0,1]; labels are components.
+
+    Mode j sits at 1/2 + r (cos, sin)(2 pi j / modes) with r = 1/2 - 5 sigma, so that clipping to [0,1]
+    touches fewer than one point in a million.
+    """
+    if not (modes >= 1 and 0 < sigma < 0.1):
+        raise UsageError(
+            f"Expected gaussians with modes >= 1 and 0 < sigma < 0.1. Received: {modes}, {sigma}."
+        )
+    rng = np.random.default_rng((SEED, modes))
+    labels = rng.integers(modes, size=images)
+    angle = 2 * np.pi * labels / modes
+    centre = 0.5 + (0.5 - 5 * sigma) * np.stack([np.cos(angle), np.sin(angle)], -1)
+    points = np.clip(centre + sigma * rng.standard_normal((images, 2)), 0, 1).astype(np.float32)
+    return points.reshape(-1, 1, 2, 1), labels
+
+
+def find(name, items):
+    """The Source of built-in set `name` with the options `items` ('modes=8')."""
+    from tfvae.datasets.sprites import sprites
+
+    make = {"digits": digits, "square": square, "gaussians": gaussians, "sprites": sprites}[name]
+    options = parse_options(name, items, make.__kwdefaults__ or {})
+    if options.get("images", 10) < 10:
+        raise UsageError(f"Data set {name!r}: expected images >= 10. Received: {options['images']}.")
+    return Source(("all",), lambda part: make(**options), "made by tfvae itself")

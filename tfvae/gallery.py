@@ -1,0 +1,81 @@
+"""The pictures of a finished run: curves, GECO's trace, grids, latent space; and the report that shows them all."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae import pictures, runs, storage
+from tfvae.evaluate.latents import kl_per_dimension, posterior_means
+from tfvae.plots import curves, grids, latent
+from tfvae.report import write_report
+from tfvae.verdict import verdict
+
+SHOWN, TRAVERSED = 64, 10
+
+
+def draw_run(run, reporter=None):
+    """Draw everything that suits the model into ``plots/`` and ``samples/``, and ``report.html``: -> paths."""
+    config, rows, model = run.config, run.rows, runs.load(run.path)
+    split = "validation" if config.validation else "test"
+    images, labels = runs.data_of(config, split)
+    images, labels = images[:2000], labels[:2000]
+    plots = draw_curves(run, model, rows) + [
+        latent.kl_per_dimension(kl_per_dimension(model, images), run.path / "plots" / "kl_per_dimension.png")
+    ]
+    points = grids.is_points(model.image_shape)
+    samples = draw_points(run, model, images, labels) if points else draw_images(run, model, images)
+    facts = [(f"constraint {i}", line) for i, line in enumerate(verdict(model, rows), 1)]
+    facts += [(name, f"{rows[-1][name]:.5g}") for name in ("elbo", "rate", "distortion", "sq_err")]
+    environment = storage.read_json(run.path / "env.json")
+    report = write_report(run.path, config.to_dict(), environment, rows, facts, plots, samples)
+    return [*plots, *samples, report]
+
+
+def draw_curves(run, model, rows):
+    folder, title = run.path / "plots", f"{run.config.objective} on {run.config.dataset}"
+    drawn = [curves.training_curves(rows, folder / "curves.png", title)]
+    bounds = getattr(model, "bounds", ())
+    if bounds:
+        named = [{"text": bound.text, "target": bound.scale} for bound in bounds]
+        drawn.append(curves.geco_trace(rows, folder / "geco.png", named, title))
+    return drawn
+
+
+def draw_images(run, model, images):
+    folder, seed = run.path / "samples", run.config.seed
+    shown = tf.constant(images[:SHOWN])
+    x = model.pixels(shown, (seed, 0)).numpy()
+    drawn = [
+        grids.pair_grid(x[:40], model.reconstruct(x[:40], (seed, 1)).numpy(), folder / "reconstructions.png"),
+        grids.image_grid(model.sample(SHOWN, (seed, 2)).numpy(), folder / "samples.png"),
+    ]
+    half = len(x) // 2
+    rows = min(8, half)
+    drawn.append(
+        latent.interpolation_grid(
+            pictures.interpolation(model, x[:rows], x[half : half + rows]), folder / "interpolations.png"
+        )
+    )
+    if model.arch.latent == 2:
+        drawn.append(latent.manifold_2d(pictures.manifold(model), folder / "manifold.png"))
+    dims = pictures.most_active(model, shown, TRAVERSED)
+    kl = kl_per_dimension(model, images)[dims]
+    values = pictures.span_values()
+    across = pictures.traversal(model, x[0], dims)
+    drawn.append(latent.traversal_grid(across, folder / "traversals.png", names=dims, values=values, kl=kl))
+    return drawn
+
+
+def draw_points(run, model, points, labels):
+    seed, flat = run.config.seed, len(points)
+    z = posterior_means(model, points)
+    if z.shape[1] == 1:  # a line of codes is unreadable: spread it sideways, as seed 002 does
+        z = np.stack([z[:, 0], np.random.default_rng(seed).normal(0, 0.1, len(z))], axis=1)
+    panels = {
+        "original": (points, labels),
+        "reconstruction": (model.reconstruct(tf.constant(points), (seed, 1)).numpy(), labels),
+        "samples": (model.sample(flat, (seed, 2)).numpy(), None),
+        "latent means": (z[:, :2], labels),
+    }
+    return [grids.points_scatter(run.path / "samples" / "points.png", panels)]
+
+

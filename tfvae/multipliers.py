@@ -1,0 +1,125 @@
+"""GECO's Lagrange multipliers: one controller a row, all of them on vectors [J], one entry a constraint.
+
+The violation C is a batch mean; its exponential moving average starts at the first batch. A controller sees
+
+    e = average / scale      dimensionless, 1 = "the error is twice the target"
+
+and moves log lambda, so that lambda stays positive whatever happens (Rezende & Viola, 2018, algorithm 1).
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfvae.errors import UsageError, unknown
+
+# lambda lies in [1e-6, 1e6]: an infeasible target cannot wind it up beyond what a feasible one can unwind.
+LOG_BOUND = 6 * math.log(10.0)
+
+# Of the pi controller. Within 10% of the target it is linear; the slow average spans 1,000 steps.
+WINDOW, HOLD, SLOW_DECAY = 0.1, 0.15, 0.999
+
+
+def log_controller(state, e, average, rate, gain):
+    """log lambda += rate * clip(e, -1, 1): scale-free, and at most a factor exp(rate) a step."""
+    return state._log_lam + rate * tf.clip_by_value(e, -1.0, 1.0)
+
+
+def pi_controller(state, e, average, rate, gain):
+    """log lambda += rate * p_t * moving + gain * (p_t - p_{t-1}), p = clip(e, -window, window), a nu-PI controller.
+
+    Summed over the steps, log lambda = gain * p_t + rate * sum of p: the proportional part lets go as soon as the
+    constraint is met, where a wound-up integral has to be unwound (Sohrabi et al., 2024, "On PI controllers for
+    updating Lagrange multipliers"). The integral waits while e is beyond the window but still falling by itself
+    (its slow average lags by more than `HOLD` of e): that is learning, which a larger lambda would not shorten.
+    """
+    p = tf.clip_by_value(e, -WINDOW, WINDOW)
+    falling = (e > WINDOW) & (state._slow - e > HOLD * e)
+    step = tf.where(falling, 0.0, rate * p) + gain * (p - state._previous)
+    state._previous.assign(p)
+    return state._log_lam + step
+
+
+def paper_controller(state, e, average, rate, gain):
+    """log lambda += clip(rate * C_ma, log 0.9, log 1.1), C_ma not normalised: the public replications' step."""
+    return state._log_lam + tf.clip_by_value(rate * average, math.log(0.9), math.log(1.1))
+
+
+def softplus2_controller(state, e, average, rate, gain):
+    """lambda = softplus(v)^2, v += rate * C_ma * d lambda / d v: gradient ascent, as the paper's authors released it."""
+    root = tf.exp(0.5 * state._log_lam)  # softplus(v)
+    v = root + tf.math.log(-tf.math.expm1(-root))
+    v += rate * average * 2.0 * root * tf.sigmoid(v)
+    return 2.0 * tf.math.log(tf.maximum(tf.nn.softplus(v), 1e-30))
+
+
+# name -> (controller, default rate, default gain)
+CONTROLLERS = {
+    "log": (log_controller, 0.003, 0.0),
+    "pi": (pi_controller, 0.01, 6.0),
+    "paper": (paper_controller, 0.001, 0.0),
+    "softplus2": (softplus2_controller, 0.001, 0.0),
+}
+
+
+class Multipliers(keras.layers.Layer):
+    """The state of J multipliers: log lambda, moving average, last proportional input, update count.
+
+    Args:
+        count: J.
+        controller: a name in `CONTROLLERS`.
+        rate: step of log lambda (of v for softplus2); 0 takes the controller's default.
+        gain: of the proportional part of ``pi``; 0 takes the default.
+        decay: of the moving average.
+        initial: lambda at the start.
+        warmup: updates during which lambda stays as it is; the moving average runs.
+    """
+
+    def __init__(self, count, controller, rate, gain, decay, initial, warmup):
+        super().__init__(name="multipliers", dtype="float32")
+        if controller not in CONTROLLERS:
+            raise UsageError(unknown("controller", controller, CONTROLLERS))
+        for name, value, good in (
+            ("rate", rate, rate >= 0),
+            ("gain", gain, gain >= 0),
+            ("decay", decay, 0 <= decay < 1),
+            ("lam", initial, initial > 0),
+            ("warmup", warmup, warmup >= 0),
+        ):
+            if not good:
+                raise UsageError(f"Expected geco's {name} to be positive (decay: below 1). Received: {name}={value}.")
+        self.controller, default_rate, default_gain = CONTROLLERS[controller]
+        self.rate, self.gain = rate or default_rate, gain or default_gain
+        self.decay, self.warmup = decay, int(warmup)
+        start = keras.initializers.Constant(math.log(initial))
+        self._log_lam = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
+        self._average = self.add_weight(name="average", shape=(count,), initializer="zeros", trainable=False)
+        self._previous = self.add_weight(name="previous", shape=(count,), initializer="zeros", trainable=False)
+        self._slow = self.add_weight(name="slow", shape=(count,), initializer="zeros", trainable=False)
+        self._updates = self.add_weight(name="updates", shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    @property
+    def lam(self):
+        """lambda, [J]."""
+        return tf.exp(self._log_lam)
+
+    @property
+    def average(self):
+        """The moving average of the violations, [J], in their own units."""
+        return self._average.value
+
+    def update(self, violation, scale):
+        """One step from the batch mean of each violation, [J]; scale [J] > 0 makes it dimensionless."""
+        violation = tf.stop_gradient(violation)
+        begun = tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
+        decay, slow_decay = self.decay * begun, SLOW_DECAY * begun
+        average = decay * self._average + (1.0 - decay) * violation
+        e = average / scale
+        self._slow.assign(slow_decay * self._slow + (1.0 - slow_decay) * e)
+        moved = self.controller(self, e, average, self.rate, self.gain)
+        moved = tf.clip_by_value(moved, -LOG_BOUND, LOG_BOUND)
+        awake = tf.cast(self._updates >= self.warmup, tf.float32)
+        self._log_lam.assign(awake * moved + (1.0 - awake) * self._log_lam)
+        self._average.assign(average)
+        self._updates.assign_add(1)

@@ -1,0 +1,87 @@
+"""What a trained model shows of its latent space: images [..., H, W, C] in [0, 1], NumPy float32, made from z.
+
+All decode z itself, without noise, so the same model gives the same picture.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.errors import UsageError
+
+BATCH = 256  # images decoded at once, so that large grids of large images fit into memory
+
+
+def decode(model, z):
+    """z [..., L] -> mean images [..., H, W, C], in batches."""
+    z = np.asarray(z, np.float32)
+    flat = z.reshape(-1, z.shape[-1])
+    parts = [model.decode(tf.constant(flat[i : i + BATCH])).numpy() for i in range(0, len(flat), BATCH)]
+    images = np.concatenate(parts)
+    return images.reshape(*z.shape[:-1], *images.shape[1:])
+
+
+def most_active(model, x, count=10):
+    """The latent dimensions with the largest mean KL over images x [B, H, W, C], largest first: at most `count`."""
+    kl = model.kl_per_dimension(tf.convert_to_tensor(x)).numpy()
+    return [int(dim) for dim in np.argsort(-kl, kind="stable")[:count]]
+
+
+def span_values(span=3.0, steps=9):
+    """The values that a traversed dimension takes, [S]: from -span to span, in prior standard deviations."""
+    if not (span > 0 and steps >= 2):
+        raise UsageError(f"Expected span > 0 and steps >= 2. Received: span={span}, steps={steps}.")
+    return np.linspace(-span, span, steps, dtype=np.float32)
+
+
+def traversal(model, x, dims, span=3.0, steps=9):
+    """One image, with one latent dimension at a time set to each of `span_values`: [D, S, H, W, C].
+
+    The others stay at the mean of q(z|x).
+
+    Args:
+        x: one image [H, W, C] or [1, H, W, C].
+        dims: D indices of latent dimensions.
+
+    Raises:
+        UsageError: a dimension that the model does not have.
+    """
+    x = tf.convert_to_tensor(x)
+    mean = model.encode(x if x.shape.rank == 4 else x[None])[0].numpy()[0]  # [L]
+    for dim in dims:
+        if not 0 <= dim < len(mean):
+            raise UsageError(f"Expected latent dimensions 0 to {len(mean) - 1}. Received: {dim}.")
+    values = span_values(span, steps)
+    z = np.broadcast_to(mean, (len(dims), steps, len(mean))).copy()
+    for row, dim in enumerate(dims):
+        z[row, :, dim] = values
+    return decode(model, z)
+
+
+def interpolation(model, a, b, steps=9):
+    """From images a to images b, both [N, H, W, C], in `steps` equal parts: [N, S, H, W, C].
+
+    On the straight line between the means of q(z|x), so that both ends are reconstructions. Spherical paths
+    suppose codes of the prior's length, sqrt(L); means are shorter wherever a dimension carries little, and for
+    those a sphere would lead through places that no image maps to.
+    """
+    if not steps >= 2:
+        raise UsageError(f"Expected steps >= 2. Received: {steps}.")
+    start, end = (model.encode(tf.convert_to_tensor(x))[0].numpy()[:, None] for x in (a, b))  # [N, 1, L]
+    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]  # [S, 1]
+    return decode(model, (1 - share) * start + share * end)
+
+
+def manifold(model, side=20):
+    """The plane of a two-dimensional latent space as N(0, I) fills it, [R, R, H, W, C]; row 0 has the largest z_2.
+
+    Rows and columns stand at the (i + 1/2) / R quantiles of N(0, 1), so that each image stands for the same share
+    of the prior (Kingma & Welling, 2014, fig. 4).
+
+    Raises:
+        UsageError: the latent space has another dimension.
+    """
+    if model.arch.latent != 2:
+        raise UsageError(f"Expected a model with latent=2. Received: latent={model.arch.latent}.")
+    quantiles = tf.math.ndtri((tf.range(side, dtype=tf.float32) + 0.5) / side).numpy()
+    first, second = np.meshgrid(quantiles, quantiles[::-1])
+    return decode(model, np.stack([first, second], axis=-1))

@@ -1,0 +1,147 @@
+"""Short specs name a part everywhere: ``gaussian:sigma=optimal``, ``mlp:widths=512-256,latent=200``.
+
+Nothing here imports TensorFlow, so that the command line can list every part and its options at once.
+"""
+
+import ast
+import inspect
+import pathlib
+
+from tfvae.errors import UsageError, unknown
+
+HERE = pathlib.Path(__file__).parent
+
+
+def literal(text):
+    """'3' -> 3, '0.5' -> 0.5, 'true' -> True, anything else -> the word itself."""
+    if not isinstance(text, str):
+        return text
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def parse(spec):
+    """'conv:width=64,latent=32' -> ('conv', {'width': 64, 'latent': 32}).
+
+    Raises:
+        UsageError: an option without ``=``, or given twice.
+    """
+    name, _, rest = str(spec).partition(":")
+    options = {}
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UsageError(f"Expected name:option=value,... Received: {spec!r} ({item!r} has no value).")
+        key = key.replace("-", "_")
+        if key in options:
+            raise UsageError(f"Expected each option once. Received: {spec!r} ({key!r} is there twice).")
+        options[key] = literal(value)
+    return name, options
+
+
+def format_spec(name, options):
+    """The inverse of `parse`."""
+    return name + ":" * bool(options) + ",".join(f"{key}={value}" for key, value in options.items())
+
+
+def keyword_options(cls):
+    """The keyword-only options of a part and their defaults, its base classes' own included."""
+    options = {}
+    for base in reversed(cls.__mro__):
+        init = vars(base).get("__init__")
+        if init is None or not base.__module__.startswith("tfvae") and base is not cls:
+            continue
+        for p in inspect.signature(init).parameters.values():
+            if p.kind is p.KEYWORD_ONLY and p.default is not p.empty:
+                options[p.name] = p.default
+    return options
+
+
+def check_options(kind, name, cls, options):
+    """Refuse options that the part does not have, or of the wrong type."""
+    known = keyword_options(cls)
+    for key, value in options.items():
+        if key not in known:
+            raise UsageError(f"{kind} {name!r}: " + unknown("an option", key, known or ["(none)"]))
+        default = known[key]
+        if isinstance(default, bool):
+            fits = isinstance(value, bool)
+        elif isinstance(default, (int, float)):
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+            fits = fits and (isinstance(default, float) or value == int(value))
+        else:
+            fits = True
+        if not fits:
+            kind_of = type(default).__name__
+            raise UsageError(f"{kind} {name!r}: expected {key} to be {kind_of}. Received: {value!r}.")
+
+
+def build(kind, table, spec, **context):
+    """Make the part that `spec` names; an object that is not a string is returned as it is.
+
+    Args:
+        kind: what the table holds, for messages ('likelihood').
+        table: name -> class.
+        spec: 'name:option=value,...' or a finished part.
+        **context: arguments that do not come from the spec.
+
+    Raises:
+        UsageError: unknown name or option.
+    """
+    if not isinstance(spec, str):
+        return spec
+    name, options = parse(spec)
+    if name not in table:
+        raise UsageError(unknown(kind, name, table))
+    check_options(kind, name, table[name], options)
+    return table[name](**context, **options)
+
+
+def read_classes(file):
+    """{name: class definition} of a source file and of what it imports from this package."""
+    tree = ast.parse((HERE / file).read_text())
+    classes = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfvae."):
+            source = HERE.parent / (node.module.replace(".", "/") + ".py")
+            if source.exists():
+                classes |= read_classes(source)
+        elif isinstance(node, ast.ClassDef):
+            classes[node.name] = node
+    return classes
+
+
+def read_signatures(file, table):
+    """{name: (summary, {option: default})} of a table of parts, read from its source without importing it.
+
+    Args:
+        file: path relative to the package, 'objectives.py'.
+        table: the name of its dict literal, 'OBJECTIVES'.
+    """
+    classes = read_classes(file)
+
+    def options(name):
+        node = classes.get(name)
+        found = {}
+        for base in node.bases if node else ():
+            found |= options(getattr(base, "id", ""))
+        for item in node.body if node else ():
+            if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                for arg, default in zip(item.args.kwonlyargs, item.args.kw_defaults):
+                    if default is not None:
+                        found[arg.arg] = ast.literal_eval(default)
+        return found
+
+    for node in ast.parse((HERE / file).read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == table:
+            return {
+                key.value: ((ast.get_docstring(classes[value.id]) or "").partition("\n")[0], options(value.id))
+                for key, value in zip(node.value.keys, node.value.values)
+            }
+    raise LookupError(f"{file} has no dict literal {table}")

@@ -1,0 +1,98 @@
+"""Files that are whole or absent: written beside, flushed to disk, hashed, then renamed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+from tfvae.errors import IntegrityError, StorageError
+
+
+@contextlib.contextmanager
+def explained(path):
+    """Turn an operating system's refusal to write into one sentence."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"Could not write {path}: {error.strerror or error}. Free or choose another place.") from error
+
+
+def sync_folder(path):
+    """Make a rename inside `path` survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path, data):
+    """Replace the file at `path` in one step."""
+    path = pathlib.Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with explained(path):
+        try:
+            with open(beside, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_json(path):
+    """The content of a JSON file; IntegrityError names a damaged one."""
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"Expected readable JSON in {path}. Received: {error}.") from None
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_folder(path, write):
+    """Create folder `path` with what ``write(folder)`` puts there, a manifest of hashes added, or nothing at all."""
+    path = pathlib.Path(path)
+    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    with explained(path):
+        try:
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            write(beside)
+            files = sorted(p for p in beside.rglob("*") if p.is_file())
+            for file in files:
+                with open(file, "rb") as handle:
+                    os.fsync(handle.fileno())
+            manifest = {str(p.relative_to(beside)): {"sha256": sha256(p), "bytes": p.stat().st_size} for p in files}
+            write_json(beside / "manifest.json", manifest)
+            sync_folder(beside)
+            beside.rename(path)
+            sync_folder(path.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def verify_folder(path):
+    """Raise IntegrityError unless every file is exactly what the manifest says."""
+    path = pathlib.Path(path)
+    for name, entry in read_json(path / "manifest.json").items():
+        file = path / name
+        if not file.is_file():
+            raise IntegrityError(f"Expected {file}, which the manifest lists. Received: no such file.")
+        if file.stat().st_size != entry["bytes"] or sha256(file) != entry["sha256"]:
+            raise IntegrityError(f"Expected {file} as its manifest says. Received: other content (damaged).")

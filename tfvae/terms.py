@@ -1,0 +1,63 @@
+"""What a forward pass yields, unreduced, and the bounds built from it.
+
+Letters: K samples of z per image, B images, L latent dimensions, H x W x C pixels. All numbers are nats per image
+(sums over pixels and latents); ``log_*`` is to be raised; nothing is averaged over the batch here.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class Terms(NamedTuple):
+    """The numbers every objective, constraint and metric is made of."""
+
+    log_px: tf.Tensor  # [K, B]  log p(x|z)
+    log_pz: tf.Tensor  # [K, B]  log p(z)
+    log_qz: tf.Tensor  # [K, B]  log q(z|x)
+    kl: tf.Tensor  # [B]  KL(q(z|x) || p(z)): closed form where there is one
+    sq_err: tf.Tensor  # [K, B]  |x - g(z)|^2, summed over pixels in [0, 1]
+    x: tf.Tensor  # [B, H, W, C]  pixels in [0, 1]
+    mean: tf.Tensor  # [K, B, H, W, C]  g(z), the mean of p(x|z)
+    z: tf.Tensor  # [K, B, L]
+    q_mean: tf.Tensor  # [B, L]
+    q_log_stddev: tf.Tensor  # [B, L]
+    extra: Any = None  # what a subclass's own `terms` adds for its objective
+
+
+def mean_k(values):
+    """[K, B] -> [B]."""
+    return tf.reduce_mean(values, axis=0)
+
+
+def log_weights(terms):
+    """log w_k = log p(x|z_k) + log p(z_k) - log q(z_k|x), [K, B]."""
+    return terms.log_px + terms.log_pz - terms.log_qz
+
+
+def elbo(terms):
+    """mean_k log p(x|z_k) - KL(q || p), [B] (Kingma & Welling, 2014, eq. 3 and 7)."""
+    return mean_k(terms.log_px) - terms.kl
+
+
+def iwae(log_w):
+    """log mean_k w_k, [K, B] -> [B] (Burda et al., 2016, eq. 8)."""
+    samples = tf.cast(tf.shape(log_w)[0], log_w.dtype)
+    return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(samples)
+
+
+def normal_log_prob(z, mean, log_stddev):
+    """log N(z; mean, diag stddev^2), summed over the last axis."""
+    u = (z - mean) * tf.exp(-log_stddev)
+    return -tf.reduce_sum(0.5 * tf.square(u) + log_stddev + 0.5 * math.log(2 * math.pi), axis=-1)
+
+
+def normal_kl(mean, log_stddev):
+    """KL(N(mean, diag stddev^2) || N(0, I)), [..., L] -> [...] (Kingma & Welling, 2014, appendix B)."""
+    return 0.5 * tf.reduce_sum(normal_kl_terms(mean, log_stddev), axis=-1)
+
+
+def normal_kl_terms(mean, log_stddev):
+    """Twice the KL of each latent dimension: mean^2 + stddev^2 - log stddev^2 - 1, [..., L]."""
+    return tf.square(mean) + tf.exp(2.0 * log_stddev) - 2.0 * log_stddev - 1.0

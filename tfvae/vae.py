@@ -1,0 +1,197 @@
+"""VAE: what every objective shares. A subclass says what it minimises; nothing else."""
+
+import keras
+import tensorflow as tf
+
+from tfvae import rng, specs
+from tfvae.arch import ARCHITECTURES
+from tfvae.config import BINARIZE, PRECISIONS
+from tfvae.errors import DataError, UsageError, unknown
+from tfvae.likelihoods import LIKELIHOODS
+from tfvae.priors import PRIORS
+from tfvae.terms import Terms, elbo, mean_k, normal_kl_terms
+
+# Streams of randomness below a model's seed; each use folds in its own number, so no two ever share a draw.
+TRAIN, EVALUATE = 1, 2
+PIXELS, POSTERIOR, OWN = 0, 1, 2
+
+# What every objective reports, means over images, in nats per image (sq_err: squared pixel units).
+COLUMNS = ("loss", "elbo", "rate", "distortion", "sq_err")
+
+
+class VAE(keras.Model):
+    """x -> q(z|x) -> z -> p(x|z), and one training step for all objectives.
+
+    Args:
+        arch, likelihood, prior: specs such as ``mlp:latent=32``; likelihood ``auto`` is ``bernoulli`` for binary
+            data and ``gaussian`` otherwise.
+        image_shape: (H, W, C).
+        seed: of weights and noise.
+        l2: loss += l2 * sum of squared kernels.
+        binarize: ``dynamic`` draws each pixel as Bernoulli(grey level) in every step; ``static`` says that the data
+            are binary already.
+        dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255.
+        precision: ``float32``, ``bfloat16`` or ``float16`` of the networks; densities and KL are float32 always.
+
+    Raises:
+        UsageError: an unknown part or option, or a value out of range.
+    """
+
+    samples = 1  # draws of z per image in training
+
+    def __init__(self, arch="mlp", likelihood="auto", prior="normal", image_shape=(28, 28, 1), seed=0, l2=0.0,
+                 binarize="none", dequantize=False, precision="float32", **kwargs):  # fmt: skip
+        if precision not in PRECISIONS:
+            raise UsageError(unknown("precision", precision, PRECISIONS))
+        if binarize not in BINARIZE:
+            raise UsageError(unknown("binarize", binarize, BINARIZE))
+        policy = precision if precision == "float32" else "mixed_" + precision
+        super().__init__(dtype=policy, **kwargs)
+        if likelihood == "auto":
+            likelihood = "gaussian" if binarize == "none" else "bernoulli"
+        self.image_shape, self.seed, self.l2 = tuple(image_shape), int(seed), float(l2)
+        self.binarize, self.dequantize, self.precision = binarize, dequantize, precision
+        self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
+        context = {"image_shape": self.image_shape, "seed": self.seed}
+        self.arch = specs.build(
+            "arch", ARCHITECTURES, arch, features=self.likelihood.features, dtype=policy, **context
+        )
+        self.prior = specs.build("prior", PRIORS, prior, latent=self.arch.latent, **context)
+        self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
+        self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self._trackers = [keras.metrics.Mean(name=name) for name in COLUMNS]
+
+    # --- what a user calls -------------------------------------------------------------------------------------
+
+    def terms(self, x, samples=None, seed=(0, 0), training=False):
+        """The unreduced numbers of `Terms` for images x [B, H, W, C] (uint8, or float in [0, 1])."""
+        x = self.pixels(x, rng.fold(seed, PIXELS), dequantize=training and self.dequantize)
+        q = self.arch.infer(x, samples or self.samples, rng.fold(seed, POSTERIOR))
+        log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
+        mean = self.likelihood.loc(q.features)
+        return Terms(
+            log_px=self.likelihood.log_prob(q.features, x, training=training),
+            log_pz=log_pz,
+            log_qz=q.log_qz,
+            kl=self.prior.kl(q, log_pz),
+            sq_err=tf.reduce_sum(tf.square(x - mean), axis=[-3, -2, -1]),
+            x=x,
+            mean=mean,
+            z=q.z,
+            q_mean=q.mean,
+            q_log_stddev=q.log_stddev,
+        )
+
+    def encode(self, x):
+        """Images -> mean and stddev of q(z|x), each [B, L]."""
+        mean, log_stddev = self.arch.encode(self.pixels(x, (0, 0)))
+        return mean, tf.exp(log_stddev)
+
+    def decode(self, z):
+        """z [..., L] -> mean images [..., H, W, C] in [0, 1]."""
+        return self.likelihood.mean(self.arch.generate(z))
+
+    def sample(self, n, seed=(0, 0), temperature=1.0):
+        """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
+        return self.decode(temperature * self.prior.sample(n, rng.as_seed(seed), self.arch.encode))
+
+    def reconstruct(self, x, seed=(0, 0)):
+        """g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1]."""
+        x = self.pixels(x, rng.fold(seed, PIXELS))
+        return self.likelihood.mean(self.arch.infer(x, 1, rng.fold(seed, POSTERIOR)).features)[0]
+
+    def call(self, x, training=False):
+        """As `reconstruct`, from the mean of q(z|x)."""
+        return self.decode(self.encode(x)[0])
+
+    # --- what a subclass says ----------------------------------------------------------------------------------
+
+    def objective(self, terms):
+        """The loss, [B], nats per image."""
+        raise NotImplementedError(f"{type(self).__name__} must define objective(terms) -> [B]")
+
+    def adapt(self, terms):
+        """Move what is not trained by gradients (multipliers); called once per training step, never in validation."""
+
+    def state_logs(self):
+        """{column: scalar} of the state that `adapt` moves."""
+        return {}
+
+    # --- the one training step ---------------------------------------------------------------------------------
+
+    def pixels(self, x, seed, dequantize=False):
+        """Images as the dataset gives them -> float32 pixels in [0, 1]; floats are taken as they are."""
+        if x.shape[1:] != self.image_shape:
+            raise DataError(f"Expected images of shape {self.image_shape}. Received: {tuple(x.shape[1:])}.")
+        grey = tf.cast(x, tf.float32)
+        if x.dtype != tf.uint8:
+            return grey
+        if self.binarize == "dynamic":
+            return tf.cast(rng.uniform(tf.shape(x), seed) < grey / 255.0, tf.float32)
+        if dequantize:
+            return (grey + rng.uniform(tf.shape(x), seed)) / 256.0
+        return grey / 255.0
+
+    def measures(self, terms):
+        """{column: [B]}: the numbers every objective reports alike."""
+        return {
+            "elbo": elbo(terms),
+            "rate": terms.kl,
+            "distortion": -mean_k(terms.log_px),
+            "sq_err": mean_k(terms.sq_err),
+        }
+
+    def penalty(self):
+        """The weight penalty of seed 002: l2 * sum of squared kernels (biases go free)."""
+        kernels = [v for v in self.trainable_variables if v.path.rpartition("/")[2] == "kernel"]
+        return self.l2 * tf.add_n([tf.reduce_sum(tf.square(tf.cast(v, tf.float32))) for v in kernels])
+
+    def learn(self, x):
+        """One optimisation step on images x: -> {column: [B]}, the loss first."""
+        seed = rng.fold(rng.fold((self.seed, 0), TRAIN), self.step)
+        with tf.GradientTape() as tape:
+            terms = self.terms(x, seed=seed, training=True)
+            loss = self.objective(terms)
+            total = tf.reduce_mean(loss)  # the one reduction over the batch
+            if self.l2:
+                total += self.penalty()
+            scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self.optimizer.apply(gradients, variables)
+        self.adapt(terms)
+        self.likelihood.adapt(tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32))
+        self.step.assign_add(1)
+        return {"loss": loss, **self.measures(terms)}
+
+    def measure(self, x, index=0):
+        """The columns of `learn` without learning; batch `index` of an evaluation has noise of its own."""
+        seed = rng.fold(rng.fold((self.seed, 0), EVALUATE), index)
+        terms = self.terms(x, seed=seed)
+        return {"loss": self.objective(terms), **self.measures(terms)}
+
+    # --- Keras -------------------------------------------------------------------------------------------------
+
+    def track(self, logs):
+        for tracker in self._trackers:
+            tracker.update_state(logs[tracker.name])  # vectors [B], so that a short last batch weighs less
+        return {tracker.name: tracker.result() for tracker in self._trackers} | self.state_logs()
+
+    def train_step(self, data):
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self.track(self.learn(x))
+
+    def test_step(self, data):
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self.track(self.measure(x))
+
+    def get_config(self):
+        """Every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
+        ordinary = ("image_shape", "seed", "l2", "binarize", "dequantize", "precision")
+        own = {name: getattr(self, name) for name in specs.keyword_options(type(self))}
+        return {**self._parts, **{name: getattr(self, name) for name in ordinary}, **own}
+
+    def kl_per_dimension(self, x):
+        """KL of each latent dimension from N(0, 1), mean over x, [L]: what 'active units' counts."""
+        mean, stddev = self.encode(x)
+        return 0.5 * tf.reduce_mean(normal_kl_terms(mean, tf.math.log(stddev)), axis=0)
