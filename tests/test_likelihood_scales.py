@@ -200,3 +200,12 @@ def test_the_table_is_readable_without_importing_tensorflow():
     for name, cls in LIKELIHOODS.items():
         summary, options = signatures[name]
         assert summary and options == specs.keyword_options(cls)
+
+
+def test_half_precision_features_are_scored_in_float32():
+    for name in LIKELIHOODS:
+        likelihood = make(name)
+        h = tf.cast(features(likelihood, (4,)), tf.bfloat16)
+        log_px = likelihood.log_prob(h, images(4))
+        assert log_px.dtype == tf.float32
+        np.testing.assert_allclose(log_px, likelihood.log_prob(tf.cast(h, tf.float32), images(4)), rtol=1e-6)

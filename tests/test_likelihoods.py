@@ -312,12 +312,3 @@ def test_pitfall_19_a_better_reconstruction_scores_higher(name):
     step = 0.02 * tf.math.l2_normalize(tape.gradient(log_px, h))
     assert np.sum((likelihood.mean(h + step) - x) ** 2) < np.sum((likelihood.mean(h) - x) ** 2)
     assert tf.reduce_sum(likelihood.log_prob(h + step, x)) > tf.reduce_sum(log_px)
-
-
-def test_half_precision_features_are_scored_in_float32():
-    for name in NAMES:
-        likelihood = make(name)
-        h = tf.cast(features(likelihood, (4,)), tf.bfloat16)
-        log_px = likelihood.log_prob(h, images(4))
-        assert log_px.dtype == tf.float32
-        np.testing.assert_allclose(log_px, likelihood.log_prob(tf.cast(h, tf.float32), images(4)), rtol=1e-6)

@@ -52,7 +52,7 @@ def logistic_log_mass(y, loc, scale):
     a product without cancellation, so float32 is exact far into the tails. `loc` and `scale` are in bytes.
     """
     below = tf.math.log_sigmoid((y + 0.5 - loc) / scale)
-    above = tf.math.log_sigmoid((loc - y + 0.4) / scale)
+    above = tf.math.log_sigmoid((loc - y + 0.5) / scale)
     inner = below + above + tf.math.log(-tf.math.expm1(-1.0 / scale))
     return tf.where(y < 0.5, below, tf.where(y > 254.5, above, inner))
 

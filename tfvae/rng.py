@@ -8,10 +8,13 @@ import tensorflow as tf
 
 
 def as_seed(seed):
-    """An int, a pair of ints or an int tensor of shape [2] -> int32 tensor [2]."""
+    """An int, a pair of ints or an int tensor of shape [2] -> int32 tensor [2], not negative.
+
+    XLA widens a negative seed otherwise than TensorFlow's own kernels do, and would draw other bits from it.
+    """
     if isinstance(seed, int):
         seed = (seed, 0)
-    return tf.cast(tf.convert_to_tensor(seed), tf.int32)
+    return tf.bitwise.bitwise_and(tf.cast(tf.convert_to_tensor(seed), tf.int32), 0x7FFFFFFF)
 
 
 def fold(seed, n):

@@ -4,12 +4,22 @@ Nothing here imports TensorFlow, so that the command line can list every part an
 """
 
 import ast
+import functools
 import inspect
 import pathlib
+import re
 
 from tfvae.errors import UsageError, unknown
 
 HERE = pathlib.Path(__file__).parent
+
+# Where each axis keeps its table of parts.
+TABLES = {
+    "objective": ("objectives.py", "OBJECTIVES"),
+    "likelihood": ("likelihoods.py", "LIKELIHOODS"),
+    "arch": ("arch/__init__.py", "ARCHITECTURES"),
+    "prior": ("priors.py", "PRIORS"),
+}
 
 
 def literal(text):
@@ -63,9 +73,8 @@ def keyword_options(cls):
     return options
 
 
-def check_options(kind, name, cls, options):
-    """Refuse options that the part does not have, or of the wrong type."""
-    known = keyword_options(cls)
+def check_options(kind, name, known, options):
+    """Refuse options that are not among those `known` {name: default} of the part, or of the wrong type."""
     for key, value in options.items():
         if key not in known:
             raise UsageError(f"{kind} {name!r}: " + unknown("an option", key, known or ["(none)"]))
@@ -99,10 +108,20 @@ def build(kind, table, spec, **context):
     name, options = parse(spec)
     if name not in table:
         raise UsageError(unknown(kind, name, table))
-    check_options(kind, name, table[name], options)
+    check_options(kind, name, keyword_options(table[name]), options)
     return table[name](**context, **options)
 
 
+def check(kind, spec):
+    """Refuse an unknown part or option as `build` would, without importing anything; values are not checked."""
+    name, options = parse(spec)
+    known = read_signatures(*TABLES[kind])
+    if name not in known:
+        raise UsageError(unknown(kind, name, known))
+    check_options(kind, name, known[name][1], options)
+
+
+@functools.cache
 def read_classes(file):
     """{name: class definition} of a source file and of what it imports from this package."""
     tree = ast.parse((HERE / file).read_text())
@@ -117,6 +136,46 @@ def read_classes(file):
     return classes
 
 
+def read_table(file, table):
+    """{name: class name} of the dict literal `table`, read from its source."""
+    for node in ast.parse((HERE / file).read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == table:
+            return {key.value: value.id for key, value in zip(node.value.keys, node.value.values)}
+    raise LookupError(f"{file} has no dict literal {table}")
+
+
+def summary(cls, classes):
+    """The first line of a class's docstring."""
+    return (ast.get_docstring(classes[cls]) or "").partition("\n")[0]
+
+
+def options_of(cls, classes):
+    """{keyword-only option: default} of a class definition, its base classes' included."""
+    node, found = classes.get(cls), {}
+    for base in node.bases if node else ():
+        found |= options_of(getattr(base, "id", ""), classes)
+    for item in node.body if node else ():
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            for arg, default in zip(item.args.kwonlyargs, item.args.kw_defaults):
+                if default is not None:
+                    found[arg.arg] = ast.literal_eval(default)
+    return found
+
+
+def texts_of(cls, classes):
+    """{option: one line} from the Args section of a class's docstring, its base classes' included."""
+    node, texts = classes.get(cls), {}
+    for base in node.bases if node else ():
+        texts |= texts_of(getattr(base, "id", ""), classes)
+    _, _, section = ((ast.get_docstring(node) if node else "") or "").partition("Args:\n")
+    for entry in re.split(r"\n {4}(?=\S)", "\n" + section.partition("\n\n")[0]):
+        names, _, text = entry.partition(": ")
+        text = " ".join(text.replace("`", "").split()).rstrip(".")
+        texts |= {name.strip(): text for name in names.split(",") if text}
+    return texts
+
+
+@functools.cache
 def read_signatures(file, table):
     """{name: (summary, {option: default})} of a table of parts, read from its source without importing it.
 
@@ -125,23 +184,11 @@ def read_signatures(file, table):
         table: the name of its dict literal, 'OBJECTIVES'.
     """
     classes = read_classes(file)
+    return {
+        name: (summary(cls, classes), options_of(cls, classes)) for name, cls in read_table(file, table).items()
+    }
 
-    def options(name):
-        node = classes.get(name)
-        found = {}
-        for base in node.bases if node else ():
-            found |= options(getattr(base, "id", ""))
-        for item in node.body if node else ():
-            if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                for arg, default in zip(item.args.kwonlyargs, item.args.kw_defaults):
-                    if default is not None:
-                        found[arg.arg] = ast.literal_eval(default)
-        return found
 
-    for node in ast.parse((HERE / file).read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == table:
-            return {
-                key.value: ((ast.get_docstring(classes[value.id]) or "").partition("\n")[0], options(value.id))
-                for key, value in zip(node.value.keys, node.value.values)
-            }
-    raise LookupError(f"{file} has no dict literal {table}")
+def read_texts(file, table, name):
+    """{option: one line of help} of part `name`; arguments as for `read_signatures`."""
+    return texts_of(read_table(file, table)[name], read_classes(file))

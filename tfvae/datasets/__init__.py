@@ -17,7 +17,7 @@ from tfvae.datasets.files import skipped
 from tfvae.datasets.source import log, parse_options
 from tfvae.errors import DataError, UsageError, unknown
 
-__all__ = ["Factors", "factors", "fingerprint", "info", "load", "names", "prepare", "skipped"]
+__all__ = ["Factors", "check_name", "factors", "fingerprint", "info", "load", "names", "prepare", "skipped"]
 
 BINARIZE = ("none", "static", "dynamic")
 
@@ -56,7 +56,7 @@ def load(
         raise UsageError(unknown("binarize", binarize, BINARIZE))
     if limit < 0:
         raise UsageError(f"Expected limit >= 0. Received: {limit!r}.")
-    splits.part_of(split, ("all",))
+    splits.part_of(split, ("all",))  # a wrong word is refused before anything is read
     source = _find(name, raw_dir, bad_files)
     for note in source.notes:
         _say(f"{name}: {note}.")
@@ -78,6 +78,16 @@ def load(
 def _say(note):
     """A note on stderr, once per process: a run loads several splits."""
     log.warning("%s", note)
+
+
+def check_name(name):
+    """Refuse an unknown name or option, and an npz file that is none, before anything is read or downloaded."""
+    base, _, rest = str(name).partition(":")
+    if base in ("folder", "npz") or base in CATALOGUE and CATALOGUE[base].source == "built in":
+        _find(name)
+    else:
+        _check_known(base)
+        parse_options(base, [item for item in rest.split(",") if item], tfds_source.OPTIONS)
 
 
 def _find(name, raw_dir="", bad_files="refuse", allow_download=True):

@@ -73,12 +73,13 @@ def _epoch_axis(ax, epochs):
 
 
 def _log_axis(ax):
-    """Logarithmic heights with ticks 1, 2, 5, 10, ... and room for at least two of them."""
-    ax.set_yscale("log")
+    """Logarithmic heights with ticks 1, 2, 5, 10, ... room for two of them; linear if nothing is drawn."""
     low, high = ax.dataLim.intervaly
-    if 0 < low <= high < np.inf:
-        room = max(1.2, 2.5 * np.sqrt(low / high))
-        ax.set_ylim(low / room, high * room)
+    if not 0 < low <= high < np.inf:
+        return
+    ax.set_yscale("log")
+    room = max(1.2, 2.5 * np.sqrt(low / high))
+    ax.set_ylim(low / room, high * room)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())

@@ -6,7 +6,7 @@ from tfvae.errors import UsageError
 from tfvae.plots import BLUE, dress, new_figure, save_figure
 from tfvae.plots.grids import image_grid
 
-NAMED_BARS = 40  # with more, the tick labels would touch
+NAMED_BARS = 32  # with more, the tick labels would touch
 
 
 def _board(images, what):

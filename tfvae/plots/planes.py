@@ -88,8 +88,8 @@ def _draw_groups(ax, points, styles):
         front = 4 if emphasised else 3
         ax.plot(x, y, color=colour, linewidth=1.2, alpha=0.7, zorder=front - 1)
         sizes = [point.get("size", 130 if emphasised else 42) for point in mine]
-        edge = {"edgecolors": INK, "linewidths": 1.0} if emphasised else {"edgecolors": "white", "linewidths": 0.7}
-        ax.scatter(x, y, s=sizes, color=colour, marker=marker, zorder=front, label=str(name), **edge)
+        ax.scatter(x, y, s=sizes, color=colour, marker=marker, zorder=front, label=str(name),
+                   edgecolors=INK if emphasised else "white", linewidths=0.9)  # fmt: skip
 
 
 def _legend(figure, axes, dropped):

@@ -1,0 +1,205 @@
+"""One table over every objective, likelihood, architecture and prior: each entry learns, repeats, saves, compiles.
+
+The quick suite meets every pair of entries of two axes at least once (a covering array, built greedily below); the full
+product runs under ``slow``. A table entry without a row here fails `test_the_table_is_complete`.
+"""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfvae
+from tfvae.engine import Engine, order_of
+
+OBJECTIVES = {
+    "elbo": "elbo",
+    "beta": "beta:beta=0.5",
+    "sigma": "sigma",
+    "geco": "geco:kappa=1.5",
+    "iwae": "iwae:k=2",
+    "miwae": "miwae:m=2,k=2",
+    "ciwae": "ciwae:k=2",
+    "geco-iwae": "geco-iwae:kappa=1.5,k=2",
+    "tc": "tc:beta=2",
+    "info": "info:mmd=5",
+}
+LIKELIHOODS = {
+    "bernoulli": "bernoulli",
+    "continuous-bernoulli": "continuous-bernoulli",
+    "gaussian": "gaussian",
+    "student-t": "student-t",
+    "laplace": "laplace",
+    "logistic": "logistic",
+    "logistic-mixture": "logistic-mixture:components=2",
+    "categorical": "categorical",
+    "bitwise": "bitwise",
+}
+ARCHITECTURES = {
+    "mlp": "mlp:widths=16,latent=3",
+    "conv": "conv:widths=4-8,hidden=16,latent=3",
+    "resnet": "resnet:widths=4,hidden=16,latent=3",
+}
+PRIORS = {"normal": "normal", "mixture": "mixture:components=3", "vamp": "vamp:components=3"}
+AXES = (OBJECTIVES, LIKELIHOODS, ARCHITECTURES, PRIORS)
+BATCH, STEPS = 16, 24
+
+
+def covering(axes):
+    """Rows (one name an axis) in which every pair of names of two different axes occurs."""
+    names = [list(axis) for axis in axes]
+    pairs = {
+        ((i, a), (j, b)) for i, j in itertools.combinations(range(len(names)), 2) for a in names[i] for b in names[j]
+    }
+    rows = []
+    while pairs:
+
+        def gain(row):
+            return sum(pair in pairs for pair in itertools.combinations(list(enumerate(row)), 2))
+
+        best = max(itertools.product(*names), key=gain)
+        rows.append(best)
+        pairs -= set(itertools.combinations(list(enumerate(best)), 2))
+    return rows
+
+
+QUICK = covering(AXES)
+
+
+def images(count=64):
+    """Small real-looking data: two blobs that move, bytes [N, 8, 8, 1]."""
+    y, x = np.mgrid[0:8, 0:8]
+    place = np.random.default_rng(0).uniform(1, 6, (count, 2, 1, 1))
+    blob = np.exp(-((y - place[:, :1, 0]) ** 2 + (x - place[:, 1:, 0]) ** 2) / 3.0)
+    return np.rint(255 * blob).astype(np.uint8)[..., None]
+
+
+def make(row, **options):
+    objective, likelihood, arch, prior = (axis[name] for axis, name in zip(AXES, row))
+    model = tfvae.build(objective, likelihood, arch, prior, image_shape=(8, 8, 1), seed=1, **options)
+    model.compile(keras.optimizers.Adam(0.01))
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def fit(model, jit=True, steps=STEPS):
+    """Losses of an epoch of `steps` batches."""
+    engine = Engine(model, BATCH, jit=jit, mode="step")
+    order = np.concatenate([order_of(0, epoch, 64, BATCH) for epoch in range(steps // 4)])
+    data, losses, before = tf.constant(images()), [], 0.0
+    for done, sums, _ in engine.blocks(data, order, count=steps):
+        losses.append(sums[0] - before)
+        before = sums[0]
+    return np.array(losses)
+
+
+def conforms(row, tmp_path):
+    """Learning, repetition, saving and the float range of one combination."""
+    model = make(row)
+    terms = model.terms(images(4), samples=2, seed=(3, 4))
+    assert all(np.isfinite(value).all() for value in terms if value is not None)
+    assert terms.log_px.shape == (2, 4) and terms.kl.shape == (4,) and terms.mean.shape == (2, 4, 8, 8, 1)
+    before = float(tf.reduce_mean(model.terms(images(), seed=(5, 6)).sq_err))
+    losses = fit(model)
+    assert np.isfinite(losses).all()
+    after = model.terms(images(), seed=(5, 6))
+    assert float(tf.reduce_mean(after.sq_err)) < before  # every objective here wants reconstructions to get closer
+    np.testing.assert_array_equal(fit(make(row)), losses)  # XLA on a CPU repeats to the bit
+
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    seen = again.terms(images(), seed=(5, 6))
+    np.testing.assert_array_equal(seen.log_px, after.log_px)
+    np.testing.assert_array_equal(again.objective(seen), model.objective(after))
+    sample = model.sample(5, seed=(1, 2)).numpy()
+    assert sample.shape == (5, 8, 8, 1) and sample.min() >= 0 and sample.max() <= 1
+
+
+@pytest.mark.parametrize("row", QUICK[::9], ids="|".join)
+def test_some_combinations_conform(row, tmp_path):
+    conforms(row, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", list(itertools.product(*AXES)), ids="|".join)
+def test_every_combination_conforms(row, tmp_path):
+    conforms(row, tmp_path)
+
+
+def test_every_pair_takes_a_finite_step():
+    """Eager, so that ninety models need no compilation; the compiled path is the claim of the other tests."""
+    for row in QUICK:
+        model = make(row)
+        before = [variable.numpy() for variable in model.trainable_variables]
+        logs = model.learn(tf.constant(images(BATCH)))
+        assert all(np.isfinite(values).all() for values in logs.values()), row
+        moved = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables)]
+        assert np.mean(moved) > 0.5, row  # vamp's encoder and all decoders get gradients
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_compiled_equals_eager(name):
+    """Ten steps agree to rounding, noise included: it is a function of the seed, not of the compiler."""
+    row = (name, "gaussian", "mlp", "normal")
+    model, eager = make(row), make(row)
+    compiled = fit(model, jit=True, steps=8)
+    tf.config.run_functions_eagerly(True)
+    try:
+        plain = fit(eager, jit=False, steps=8)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    np.testing.assert_allclose(compiled, plain, rtol=2e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_low_precision_moves_weights(name, precision):
+    """The loss scale of float16 cancels: the first Adam step is as long as in float32."""
+    steps = {}
+    for kind in ("float32", precision):
+        model = make(("elbo", name, "mlp", "normal"), precision=kind)
+        before = model.arch.decoder.trainable_variables[-1].numpy()
+        model.learn(tf.constant(images(BATCH)))
+        steps[kind] = np.abs(model.arch.decoder.trainable_variables[-1].numpy() - before).mean()
+        assert np.isfinite(steps[kind])
+    assert steps[precision] == pytest.approx(steps["float32"], rel=0.05)
+
+
+def test_the_table_is_complete():
+    """A new part must be listed above, or this fails."""
+    assert set(OBJECTIVES) == set(tfvae.OBJECTIVES)
+    assert set(LIKELIHOODS) == set(tfvae.LIKELIHOODS)
+    assert set(ARCHITECTURES) == set(tfvae.ARCHITECTURES)
+    assert set(PRIORS) == set(tfvae.PRIORS)
+    pairs = {pair for row in QUICK for pair in itertools.combinations(list(enumerate(row)), 2)}
+    sizes = [len(axis) for axis in AXES]
+    assert len(pairs) == sum(a * b for a, b in itertools.combinations(sizes, 2))
+
+
+def test_keras_fit_runs_the_same_training():
+    """model.fit on a tf.data.Dataset ends with the weights of the engine on the same batches."""
+    row = ("geco", "gaussian", "mlp", "normal")
+    engine_model, keras_model = make(row), make(row)
+    order = order_of(0, 0, 64, BATCH)
+    fit(engine_model, steps=4)
+    keras_model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
+    data = tf.data.Dataset.from_tensor_slices(images()[order])
+    history = keras_model.fit(data, epochs=1, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()])
+    for a, b in zip(engine_model.trainable_variables, keras_model.trainable_variables):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert {"loss", "elbo", "rate", "distortion", "sq_err", "lambda", "constraint_ma"} <= set(history.history)
+    assert "elbo" in keras_model.evaluate(data, verbose=0, return_dict=True)
+
+
+def test_one_program_equals_single_steps():
+    """The whole block in one XLA program gives the weights of the same steps one by one."""
+    row = ("geco", "gaussian", "mlp", "normal")
+    models = {}
+    for mode in ("loop", "step"):
+        models[mode] = make(row)
+        engine = Engine(models[mode], BATCH, mode=mode)
+        list(engine.blocks(tf.constant(images()), order_of(0, 0, 64, BATCH), count=2))
+    for a, b in zip(*(model.trainable_variables for model in models.values())):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
