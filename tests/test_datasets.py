@@ -414,10 +414,14 @@ def test_exif_rotation_is_applied(rng):
     )
 
 
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def bomb(side):
-    """A PNG whose header claims side x side pixels."""
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    """A small PNG whose header claims side x side pixels."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
@@ -428,7 +432,7 @@ def bomb(side):
 def test_a_bad_picture_is_named_or_skipped(folder, bad, why, caplog):
     half = (folder / "dogs" / "d.bmp").read_bytes()[:60]
     (folder / "cats" / "bad.png").write_bytes(half if bad == "half" else bad)
-    # A bomb is refused for its size, by its header: it has no data that could be found broken.
+    # A bomb is refused for the size in its header, not for the data that it lacks.
     with pytest.raises(DataError, match=f"bad.png.*{why}"):
         datasets.load(f"folder:{folder}")
     images, labels = everything(f"folder:{folder}", bad_files="skip")
@@ -706,7 +710,9 @@ def test_every_name_is_listed_and_built_in_ones_are_what_the_list_says():
         ("../mnist", "Expected a data set"),
         ("", "Expected a data set"),
         ("gaussians:mods=3", "Did you mean 'modes'"),
-        ("gaussians:modes=0", "modes >= 1"),
+        ("gaussians:modes=0", "1 <= modes"),
+        ("gaussians:sigma=0.2", "sigma <= 0.099"),
+        ("square:images=3", "10 <= images"),
         ("gaussians:modes=2.5", "whole number"),
         ("digits:size=8", "option"),
         ("mnist:size=big", "whole number"),
@@ -720,6 +726,16 @@ def test_wrong_names_and_options(spec, message):
     with pytest.raises(UsageError, match=message) as caught:
         datasets.load(spec)
     assert caught.value.exit_code == 2 and time.perf_counter() - start < 3
+    with pytest.raises(UsageError):
+        datasets.check_name(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", ["mnist", "celeb_a:size=64", "stanford_dogs", "gaussians:modes=3", "folder:x,size=8"]
+)
+def test_right_names_pass_without_reading(spec, monkeypatch):
+    monkeypatch.setattr(tfds_source, "find", None)
+    datasets.check_name(spec)
 
 
 def test_offline_answer_lists_the_ways_out(monkeypatch):

@@ -3,11 +3,9 @@
 Nothing here imports TensorFlow, NumPy or the parts, so ``--help`` and mistakes answer at once.
 """
 
-import argparse
 import dataclasses
 import difflib
 import importlib
-import math
 import os
 import sys
 import traceback
@@ -15,9 +13,19 @@ import traceback
 import tfvae
 from tfvae import specs
 from tfvae.config import Config
-from tfvae.errors import TfvaeError, UsageError, unknown
+from tfvae.errors import TfvaeError, UsageError
+from tfvae.flags import (
+    Parser,
+    add_count,
+    add_json,
+    add_picture,
+    add_root,
+    add_run,
+    add_setting,
+    add_split,
+    not_negative,
+)
 
-LATEST = "runs/latest"
 OBJECTIVES = specs.TABLES["objective"]
 EPILOG = """\
   tfvae train geco --dataset fashion_mnist --kappa 4
@@ -26,76 +34,19 @@ EPILOG = """\
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with errors of one sentence instead of usage dumps, and without abbreviated flags."""
-
-    def __init__(self, **kwargs):
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
-        self.set_defaults(parser=self)
-
-    def error(self, message):
-        raise UsageError(f"{message}; see  {self.prog} --help")
-
-    def _check_value(self, action, value):  # where argparse itself compares a value with the choices
-        if action.choices is not None and value not in action.choices:
-            raise UsageError(unknown(next(iter(action.option_strings), action.metavar), value, action.choices))
+def parts_help():
+    """The names that --likelihood, --arch and --prior take, with their options."""
+    lines = ["parts, written name or name:option=value,...  with these options and defaults:"]
+    for kind in ("likelihood", "arch", "prior"):
+        for name, (_, options) in specs.read_signatures(*specs.TABLES[kind]).items():
+            shown = ", ".join(f"{key}={value}" for key, value in options.items())
+            lines.append(f"  --{kind:<12}{name:<22}{shown}".rstrip())
+    return "\n".join(lines)
 
 
-def whole(least):
-    """A parser of whole numbers >= least."""
-
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or least is not None and value < least:
-            bound = "" if least is None else f" >= {least}"
-            raise argparse.ArgumentTypeError(f"expected a whole number{bound}, received {text!r}")
-        return value
-
-    return parse
-
-
-def number(text):
-    """A finite float; 4.0 is 4, so that specs stay short."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a finite number, received {text!r}")
-    return int(value) if value.is_integer() else value
-
-
-def not_negative(text):
-    value = number(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a number >= 0, received {text!r}")
-    return value
-
-
-def add_setting(parser, name, default, text, choices=None):
-    """The flag of one setting: --name VALUE, or --name and --no-name for a switch."""
-    flag, text = name.replace("_", "-"), text.replace("%", "%%")
-    if isinstance(default, bool):
-        state = "on" if default else "off"
-        parser.add_argument(
-            f"--{flag}", dest=name, action="store_true", default=default, help=f"{text} (--no-{flag}: off; default: {state})"
-        )
-        parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=argparse.SUPPRESS)
-        return
-    kind, metavar = {int: (whole(None), "N"), float: (number, "X"), str: (str, "TEXT")}[type(default)]
-    shown = default if default != "" else "none"
-    parser.add_argument(
-        f"--{flag}", dest=name, type=kind, default=default, choices=choices, metavar=None if choices else metavar,
-        help=f"{text} (default: {shown})",
-    )  # fmt: skip
-
-
-def add_objective(commands, name, summary, options):
+def add_objective(commands, name, summary, options, epilog):
     """``train NAME``: the objective's own options, then the settings of every run, then where it goes."""
-    parser = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary)
+    parser = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary, epilog=epilog)
     texts = specs.read_texts(*OBJECTIVES, name)
     own = parser.add_argument_group(f"options of {name}")
     for option, default in options.items():
@@ -105,47 +56,19 @@ def add_objective(commands, name, summary, options):
         if field.name != "objective":
             add_setting(group, field.name, field.default, field.metadata["help"], field.metadata["choices"])
     place = parser.add_argument_group("place")
-    place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create (default: below --root)")
+    place.add_argument(
+        "--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root"
+    )
     add_root(place)
     place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
     parser.set_defaults(own=options)
 
 
-def add_root(parser):
-    parser.add_argument("--root", default="runs", metavar="DIR", help="folder of all runs (default: runs)")
-
-
-def add_run(parser):
-    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=f"run folder (default: {LATEST})")
-
-
-def add_picture(parser, name, seed=True):
-    """What all verbs that make a picture of a run share."""
-    add_run(parser)
-    parser.add_argument("-o", "--output", default=name, metavar="PNG", help=f"the file to write (default: {name})")
-    if seed:
-        parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the draws (default: 0)")
-
-
-def add_split(parser):
-    splits = ("test", "validation", "train")
-    parser.add_argument("--split", choices=splits, default="test", help="which images (default: test)")
-
-
-def add_count(parser, flag, default, text, least=1):
-    names = flag.split()
-    shown = f"{text} (default: {default})" if default is not None else text
-    parser.add_argument(*names, type=whole(least), default=default, metavar="N", help=shown)
-
-
-def add_json(parser):
-    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-
-
 def build_train(parser):
     commands = parser.add_subparsers(dest="objective", metavar="OBJECTIVE", required=True, title="objectives")
+    epilog = parts_help()
     for name, (summary, options) in specs.read_signatures(*OBJECTIVES).items():
-        add_objective(commands, name, summary, options)
+        add_objective(commands, name, summary, options, epilog)
 
 
 def build_resume(parser):
@@ -166,7 +89,11 @@ def build_sample(parser):
     add_picture(parser, "samples.png")
     add_count(parser, "-n --count", 64, "images")
     parser.add_argument(
-        "--temperature", type=not_negative, default=1, metavar="X", help="factor of the prior's stddev (default: 1)"
+        "--temperature",
+        type=not_negative,
+        default=1,
+        metavar="X",
+        help="times the prior's stddev (default: 1)",
     )
 
 
@@ -175,7 +102,11 @@ def build_reconstruct(parser):
     add_split(parser)
     add_count(parser, "-n --count", 32, "images")
     parser.add_argument(
-        "--images", nargs="+", default=[], metavar="FILE", help="your own pictures, or folders of them, instead of a split"
+        "--images",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="your own pictures, or folders of them",
     )
 
 
@@ -186,7 +117,11 @@ def build_traverse(parser):
     add_count(parser, "--steps", 9, "values of each", least=2)
     add_count(parser, "--index", 0, "which image of the split", least=0)
     parser.add_argument(
-        "--span", type=not_negative, default=3, metavar="X", help="from -X to X, in prior stddevs (default: 3)"
+        "--span",
+        type=not_negative,
+        default=3,
+        metavar="X",
+        help="from -X to X prior stddevs (default: 3)",
     )
 
 
@@ -198,14 +133,21 @@ def build_interpolate(parser):
 
 
 def build_data(parser):
-    parser.add_argument("action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare or info")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="a data set, for prepare and info")
+    parser.add_argument(
+        "action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info"
+    )
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a data set, but for list")
     parser.add_argument("--raw-dir", default="", metavar="DIR", help="folder with original files")
 
 
 def build_runs(parser):
     parser.add_argument(
-        "action", nargs="?", choices=("list", "show"), default="list", metavar="ACTION", help="list (default) or show"
+        "action",
+        nargs="?",
+        choices=("list", "show"),
+        default="list",
+        metavar="ACTION",
+        help="list (default) or show",
     )
     add_run(parser)
     add_root(parser)
@@ -214,8 +156,16 @@ def build_runs(parser):
 # verb: (what it does, its parser, the function that does it)
 VERBS = {
     "train": ("train a model", build_train, "tfvae.commands:train"),
-    "resume": ("go on with a run that was stopped, or train it longer", build_resume, "tfvae.commands:resume"),
-    "evaluate": ("ELBO, bound on log p(x), bits/dim, rate, distortion, ...", build_evaluate, "tfvae.commands:evaluate"),
+    "resume": (
+        "go on with a stopped run, or train one longer",
+        build_resume,
+        "tfvae.commands:resume",
+    ),
+    "evaluate": (
+        "ELBO, bound on log p(x), bits/dim, rate, ...",
+        build_evaluate,
+        "tfvae.commands:evaluate",
+    ),
     "sample": ("draw images", build_sample, "tfvae.drawing:sample"),
     "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.drawing:reconstruct"),
     "traverse": ("move along one latent dimension at a time", build_traverse, "tfvae.drawing:traverse"),
@@ -228,9 +178,7 @@ VERBS = {
 
 def build_parser():
     """The whole command line."""
-    parser = Parser(
-        prog="tfvae", description="Tame variational autoencoders.", epilog="examples:\n" + EPILOG
-    )
+    parser = Parser(prog="tfvae", description="Tame variational autoencoders.", epilog="examples:\n" + EPILOG)
     parser.add_argument("--version", action="version", version=f"tfvae {tfvae.__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for verb, (text, build, home) in VERBS.items():
@@ -241,11 +189,13 @@ def build_parser():
 
 
 def spread(argv):
-    """``train geco:kappa=4 ...`` is ``train geco --kappa=4 ...``: specs are welcome as they stand in config.json."""
+    """``train geco:kappa=4`` is ``train geco --kappa=4``: specs are welcome as config.json has them."""
     if argv[:1] != ["train"] or len(argv) < 2:
         return argv
     if argv[1].startswith("-") and argv[1] not in ("-h", "--help"):
-        raise UsageError(f"Expected the objective first, as in  tfvae train geco --epochs 5. Received: {argv[1]!r}.")
+        raise UsageError(
+            f"Expected an objective first, as in  tfvae train geco --kappa 4. Received: {argv[1]!r}."
+        )
     name, options = specs.parse(argv[1])
     flags = []
     for key, value in options.items():
@@ -262,7 +212,7 @@ def parse(argv):
         return args
     word, owner = extra[0].partition("=")[0], args.parser
     if not word.startswith("-"):
-        raise UsageError(f"Expected no further argument of  {owner.prog}. Received: {word!r}; see  {owner.prog} --help")
+        raise UsageError(f"Expected no further argument. Received: {word!r}; see  {owner.prog} --help")
     flags = [flag for action in owner._actions for flag in action.option_strings]
     near = difflib.get_close_matches(word, flags, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else f" See  {owner.prog} --help"
@@ -274,7 +224,7 @@ def settings_of(args):
     own = {name: getattr(args, name) for name, default in args.own.items() if getattr(args, name) != default}
     objective = specs.format_spec(args.objective, own)
     if specs.parse(objective) != (args.objective, own):
-        raise UsageError(f"Expected words as the options of {args.objective}, without ','. Received: {objective!r}.")
+        raise UsageError(f"Expected options of {args.objective} without ','. Received: {objective!r}.")
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Config)}
     return Config.from_dict(values | {"objective": objective})
 
@@ -299,7 +249,10 @@ def explain(error):
     if isinstance(error, MemoryError):
         return 7, "Out of memory. Use a smaller --batch-size, fewer images (--limit), or a smaller model."
     if isinstance(error, OSError):
-        return 7, f"Could not use {error.filename or 'a file'}: {error.strerror or first}. Free or choose another place."
+        return (
+            7,
+            f"Could not use {error.filename or 'a file'}: {error.strerror or first}. Free or choose another place.",
+        )
     if of_tf and isinstance(error, of_tf.ResourceExhaustedError):
         return 8, f"The device is out of memory ({first}). Use a smaller --batch-size or model."
     if of_tf and isinstance(error, of_tf.OpError):

@@ -17,9 +17,9 @@ from tfvae.errors import UsageError, unknown
 # lambda lies in [1e-6, 1e6]: an infeasible target cannot wind it up beyond what a feasible one can unwind.
 LOG_BOUND = 6 * math.log(10.0)
 
-# Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.4 means
-# that the violation shrinks by a factor e every 3,500 steps.
-WINDOW, PACE, SLOW_DECAY = 0.1, 0.4, 0.999
+# Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.3 means
+# that the violation shrinks by a factor e every 3,300 steps.
+WINDOW, PACE, SLOW_DECAY = 0.1, 0.3, 0.999
 
 
 def log_controller(state, e, average, rate, gain):
@@ -33,11 +33,14 @@ def pi_controller(state, e, average, rate, gain):
     Summed over the steps, log lambda = gain * p_t + rate * sum of p: the proportional part lets go as soon as the
     constraint is met, where a wound-up integral has to be unwound (Sohrabi et al., 2024, "On PI controllers for
     updating Lagrange multipliers"). Beyond the window the integral only makes up for missing progress: it rests
-    while e falls by itself at the wanted pace, measured by how far e's slow average lags behind e.
+    while e falls by itself at the wanted pace, measured by how far log e's slow average lags behind log e.
     """
     p = tf.clip_by_value(e, -WINDOW, WINDOW)
-    lag = (state._slow - e) / tf.maximum(e, WINDOW)
-    needed = tf.where(e > WINDOW, tf.clip_by_value(1.0 - lag / PACE, 0.0, 1.0), 1.0)
+    log_e = tf.math.log(tf.maximum(e, WINDOW))
+    slow_decay = SLOW_DECAY * tf.cast(state._updates > 0, tf.float32)
+    slow = slow_decay * state._slow + (1.0 - slow_decay) * log_e
+    needed = tf.where(e > WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / PACE, 0.0, 1.0), 1.0)
+    state._slow.assign(slow)
     step = needed * rate * p + gain * (p - state._previous)
     state._previous.assign(p)
     return state._log_lam + step
@@ -59,7 +62,7 @@ def softplus2_controller(state, e, average, rate, gain):
 # name -> (controller, default rate, default gain)
 CONTROLLERS = {
     "log": (log_controller, 0.003, 0.0),
-    "pi": (pi_controller, 0.01, 6.0),
+    "pi": (pi_controller, 0.02, 6.0),
     "paper": (paper_controller, 0.001, 0.0),
     "softplus2": (softplus2_controller, 0.001, 0.0),
 }
@@ -114,12 +117,9 @@ class Multipliers(keras.layers.Layer):
     def update(self, violation, scale):
         """One step from the batch mean of each violation, [J]; scale [J] > 0 makes it dimensionless."""
         violation = tf.stop_gradient(violation)
-        begun = tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
-        decay, slow_decay = self.decay * begun, SLOW_DECAY * begun
+        decay = self.decay * tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
         average = decay * self._average + (1.0 - decay) * violation
-        e = average / scale
-        self._slow.assign(slow_decay * self._slow + (1.0 - slow_decay) * e)
-        moved = self.controller(self, e, average, self.rate, self.gain)
+        moved = self.controller(self, average / scale, average, self.rate, self.gain)
         moved = tf.clip_by_value(moved, -LOG_BOUND, LOG_BOUND)
         awake = tf.cast(self._updates >= self.warmup, tf.float32)
         self._log_lam.assign(awake * moved + (1.0 - awake) * self._log_lam)

@@ -185,7 +185,8 @@ def read_signatures(file, table):
     """
     classes = read_classes(file)
     return {
-        name: (summary(cls, classes), options_of(cls, classes)) for name, cls in read_table(file, table).items()
+        name: (summary(cls, classes), options_of(cls, classes))
+        for name, cls in read_table(file, table).items()
     }
 
 

@@ -39,6 +39,11 @@ class VAE(keras.Model):
 
     samples = 1  # draws of z per image in training
 
+    def __init_subclass__(cls, **kwargs):
+        """Make every objective, a user's own too, known to Keras' loader."""
+        super().__init_subclass__(**kwargs)
+        keras.saving.register_keras_serializable("tfvae")(cls)
+
     def __init__(self, arch="mlp", likelihood="auto", prior="normal", image_shape=(28, 28, 1), seed=0, l2=0.0,
                  binarize="none", dequantize=False, precision="float32", **kwargs):  # fmt: skip
         if precision not in PRECISIONS:
@@ -59,6 +64,7 @@ class VAE(keras.Model):
         self.prior = specs.build("prior", PRIORS, prior, latent=self.arch.latent, **context)
         self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self.built = True  # every part made its weights in its constructor
         self._trackers = [keras.metrics.Mean(name=name) for name in COLUMNS]
 
     # --- what a user calls -------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def _say(note):
 
 
 def check_name(name):
-    """Refuse an unknown name or option, and an npz file that is none, before anything is read or downloaded."""
+    """Refuse an unknown name or option, or an npz file that is none, before anything is read or fetched."""
     base, _, rest = str(name).partition(":")
     if base in ("folder", "npz") or base in CATALOGUE and CATALOGUE[base].source == "built in":
         _find(name)
@@ -139,7 +139,8 @@ def _key(base, size):
 
 def _check_known(base):
     builder = base.partition("/")[0]
-    on_disk = builder.isidentifier() and (tfds_source.data_dir() / builder).is_dir()
+    folders = tfds_source.data_dir() / builder, prepared.folder(builder)
+    on_disk = builder.isidentifier() and any(folder.is_dir() for folder in folders)
     if builder in CATALOGUE or builder in tfds_source.builders() or on_disk:
         return
     near = difflib.get_close_matches(builder, [*CATALOGUE, *sorted(tfds_source.builders())], n=1, cutoff=0.6)

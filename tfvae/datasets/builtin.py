@@ -6,6 +6,8 @@ from tfvae.datasets.source import Source, parse_options
 from tfvae.errors import UsageError
 
 SEED = 425
+# Five sigma must fit between the ring and the border; ten images are the least that three splits can share.
+RANGES = {"images": (10, 10**7), "modes": (1, 1000), "sigma": (1e-6, 0.099), "size": (16, 256)}
 
 
 def digits():
@@ -30,10 +32,6 @@ def gaussians(*, modes=8, sigma=0.03, images=10000):
     Mode j sits at 1/2 + r (cos, sin)(2 pi j / modes) with r = 1/2 - 5 sigma, so that clipping to [0,1]
     touches fewer than one point in a million.
     """
-    if not (modes >= 1 and 0 < sigma < 0.1):
-        raise UsageError(
-            f"Expected gaussians with modes >= 1 and 0 < sigma < 0.1. Received: {modes}, {sigma}."
-        )
     rng = np.random.default_rng((SEED, modes))
     labels = rng.integers(modes, size=images)
     angle = 2 * np.pi * labels / modes
@@ -48,6 +46,8 @@ def find(name, items):
 
     make = {"digits": digits, "square": square, "gaussians": gaussians, "sprites": sprites}[name]
     options = parse_options(name, items, make.__kwdefaults__ or {})
-    if options.get("images", 10) < 10:
-        raise UsageError(f"Data set {name!r}: expected images >= 10. Received: {options['images']}.")
+    for key, value in options.items():
+        low, high = RANGES[key]
+        if not low <= value <= high:
+            raise UsageError(f"Data set {name!r}: expected {low} <= {key} <= {high}. Received: {value}.")
     return Source(("all",), lambda part: make(**options), "made by tfvae itself")

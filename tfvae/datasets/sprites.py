@@ -7,7 +7,6 @@ and ellipse look alike at several orientations, which makes its orientation fact
 import numpy as np
 
 from tfvae.datasets.catalogue import FACTORS
-from tfvae.errors import UsageError
 
 SUBPIXELS = 8
 RADII = (0.12, 0.155, 0.19, 0.225)  # of the circle around a shape, in picture widths
@@ -44,8 +43,6 @@ def _patch(shape, radius, angle, half):
 
 def sprites(*, size=32):
     """All 9216 pictures, uint8 [N,size,size,1], in a fixed random order; labels: flattened factor index."""
-    if not 16 <= size <= 256:
-        raise UsageError(f"Data set 'sprites': expected 16 <= size <= 256. Received: {size}.")
     shapes, scales, turns, columns, rows = FACTORS["sprites"].values()
     half = int(np.ceil(max(RADII) * size)) + 1
     xs, ys = (np.rint(np.linspace(MARGIN, 1 - MARGIN, n) * size).astype(int) for n in (columns, rows))

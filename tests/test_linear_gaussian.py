@@ -1,0 +1,178 @@
+"""The linear-Gaussian model has everything in closed form (Tipping & Bishop, 1999): bounds, gaps, gradients, optimum."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+import tfvae
+from tfvae.engine import Engine
+from tfvae.terms import elbo, iwae, log_weights
+
+SIGMA, DIMS, LATENT = 0.3, 5, 2
+# Orthogonal columns: the posterior of z is then diagonal, as q(z|x) is.
+W = np.array([[0.6, 0.0, -0.3, 0.5, 0.1], [0.0, 0.4, 0.2, 0.1, 0.1]]).T
+B = np.array([0.1, -0.2, 0.3, 0.0, 0.5])
+POSTERIOR_VARIANCE = 1 / (1 + np.sum(W**2, axis=0) / SIGMA**2)  # of (I + W'W / sigma^2)^-1
+P_X = stats.multivariate_normal(B, W @ W.T + SIGMA**2 * np.eye(DIMS))
+
+
+def posterior_mean(x):
+    return (x - B) @ W / SIGMA**2 * POSTERIOR_VARIANCE
+
+
+def linear(objective="elbo", shift=0.0, stretch=1.0):
+    """The model above, q's mean off the posterior's by `shift` and its stddev by the factor `stretch`."""
+    model = tfvae.build(
+        objective, likelihood=f"gaussian:sigma={SIGMA},link=linear", arch=f"mlp:widths=,latent={LATENT}",
+        image_shape=(1, DIMS, 1),
+    )  # fmt: skip
+    kernel = W / SIGMA**2 * POSTERIOR_VARIANCE
+    log_stddev = 0.5 * np.log(POSTERIOR_VARIANCE) + np.log(stretch)
+    raw = 8 * np.arctanh(log_stddev / 8)  # undoes the bound 8 tanh(raw / 8)
+    model.arch.encoder.set_weights(
+        [np.hstack([kernel, np.zeros_like(kernel)]), np.hstack([shift - B @ kernel, raw])]
+    )
+    model.arch.decoder.set_weights([W.T, B])
+    return model
+
+
+def data(count, seed=0):
+    """Draws of p(x), [count, 5]."""
+    return np.atleast_2d(P_X.rvs(count, random_state=seed))
+
+
+def as_images(x):
+    return tf.constant(x.reshape(-1, 1, DIMS, 1), tf.float32)
+
+
+def gap(shift, stretch):
+    """KL(q || p(z|x)), the same for every x."""
+    return np.sum(0.5 * (stretch**2 + shift**2 / POSTERIOR_VARIANCE - 1) - np.log(stretch))
+
+
+def test_columns_are_orthogonal():
+    assert abs(W[:, 0] @ W[:, 1]) < 1e-12
+
+
+@pytest.mark.parametrize("samples", [1, 3, 50])
+def test_exact_posterior_makes_every_weight_the_evidence(samples):
+    """log p(x, z) - log q(z|x) = log p(x) for each z, so that both bounds hit log p(x) at any K."""
+    x = data(20)
+    log_w = log_weights(linear().terms(as_images(x), samples=samples, seed=(1, 2)))
+    expected = P_X.logpdf(x)
+    # float32 against float64: 1e-4 nats a dimension, of numbers up to 20
+    np.testing.assert_allclose(log_w, np.tile(expected, (samples, 1)), atol=1e-4 * DIMS)
+    np.testing.assert_allclose(iwae(log_w), expected, atol=1e-4 * DIMS)
+
+
+@pytest.mark.parametrize("shift, stretch", [(0.0, 1.0), (0.1, 1.3), (-0.2, 0.5)])
+def test_elbo_is_evidence_minus_gap(shift, stretch):
+    """E ELBO = log p(x) - KL(q || p(z|x)), with the KL to the prior in closed form and as log q - log p."""
+    x, samples = data(6), 4000
+    terms = linear(shift=shift, stretch=stretch).terms(as_images(x), samples=samples, seed=(5, 6))
+    expected = P_X.logpdf(x) - gap(shift, stretch)
+    # 5 standard errors, 6 images twice: one false alarm in about 1e5 choices of the seed
+    for draws, mean in (
+        (terms.log_px.numpy() - terms.kl.numpy(), elbo(terms)),
+        (log_weights(terms).numpy(), np.mean(log_weights(terms), axis=0)),
+    ):
+        error = draws.std(axis=0) / samples**0.5
+        assert np.all(np.abs(mean - expected) < 5 * error + 1e-4 * DIMS)
+
+
+def test_k_bound_rises_from_elbo_to_evidence():
+    """ELBO < IWAE_4 < IWAE_64 <= log p(x), and the rest of the gap is chi^2(p || q) / 2k to first order in 1/k."""
+    x, total, stretch, shift = data(3), 2**16, 1.4, 0.08
+    log_w = log_weights(linear(shift=shift, stretch=stretch).terms(as_images(x), samples=total, seed=(7, 8))).numpy()
+    evidence = P_X.logpdf(x)
+    bounds = {}
+    for k in (1, 4, 64):
+        groups = tf.reshape(tf.transpose(tf.reshape(log_w, [-1, k, len(x)]), [1, 0, 2]), [k, -1])
+        bounds[k] = iwae(groups).numpy().reshape(-1, len(x))
+    for low, high in ((1, 4), (4, 64)):
+        gain = bounds[high] - bounds[low].reshape(len(bounds[high]), -1, len(x)).mean(axis=1)
+        assert np.all(gain.mean(axis=0) > 5 * gain.std(axis=0) / len(gain) ** 0.5)  # false alarm 3e-7 each
+    error = bounds[64].std(axis=0) / len(bounds[64]) ** 0.5
+    assert np.all(bounds[64].mean(axis=0) < evidence + 5 * error + 1e-4)
+    s2, t2 = POSTERIOR_VARIANCE, POSTERIOR_VARIANCE * stretch**2
+    chi2 = np.prod(t2 / np.sqrt(s2 * (2 * t2 - s2)) * np.exp(shift**2 / (2 * t2 - s2))) - 1  # int p^2 / q - 1
+    # the next term of the series is O(1 / k^2): 10% of this one at k = 64
+    assert np.all(np.abs(evidence - bounds[64].mean(axis=0) - chi2 / 128) < 5 * error + 0.1 * chi2 / 128 + 1e-4)
+
+
+def noisy_gradients(spec, x, count, **q):
+    """Gradients by all of the encoder's and decoder's weights for `count` noise seeds: two arrays [count, weights]."""
+    model = linear(spec, **q)
+    images = as_images(x)
+
+    @tf.function(jit_compile=True)
+    def one(seed):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model.objective(model.terms(images, seed=seed, training=True)))
+        found = tape.gradient(loss, (model.arch.encoder.trainable_variables, model.arch.decoder.trainable_variables))
+        return [tf.concat([tf.reshape(g, [-1]) for g in part], 0) for part in found]
+
+    rows = [one(tf.constant([i, 77])) for i in range(count)]
+    return [np.stack([row[i] for row in rows]) for i in range(2)]
+
+
+@pytest.mark.parametrize("spec", ["iwae:k=1,gradient=stl", "iwae:k=4,gradient=stl", "iwae:k=1,gradient=dreg",
+                                  "iwae:k=4,gradient=dreg", "miwae:m=2,k=3,gradient=stl"])  # fmt: skip
+def test_path_gradients_vanish_at_the_exact_posterior(spec):
+    """log w does not depend on z there, so stl and dreg have no variance at all; the standard gradient does."""
+    x = data(4)
+    encoder, _ = noisy_gradients(spec, x, 5)
+    standard, _ = noisy_gradients(spec.replace("stl", "standard").replace("dreg", "standard"), x, 5)
+    assert np.abs(encoder).max() < 2e-4 < 0.05 < np.abs(standard).max()  # rounding of sums of about 10 / sigma^2
+
+
+@pytest.mark.parametrize("gradient, k", [("stl", 1), ("dreg", 1), ("dreg", 4)])
+def test_gradient_estimators_agree_in_expectation(gradient, k):
+    """Same noise: the decoder's gradient is the same number; the encoder's has the same mean.
+
+    (stl with k > 1 is biased for the encoder, which is why dreg exists: Tucker et al., 2019.)
+    """
+    x, wrong = np.repeat(data(2), 32, axis=0), {"shift": 0.1, "stretch": 1.3}
+    ours = noisy_gradients(f"iwae:k={k},gradient={gradient}", x, 300, **wrong)
+    standard = noisy_gradients(f"iwae:k={k}", x, 300, **wrong)
+    np.testing.assert_allclose(ours[1], standard[1], rtol=1e-4, atol=1e-4)
+    difference = ours[0] - standard[0]
+    z = difference.mean(axis=0) / (difference.std(axis=0, ddof=1) / len(difference) ** 0.5)
+    assert np.abs(z).max() < 5  # 24 weights: one false alarm in about 4e4 choices of the seeds
+    assert np.abs(ours[0].mean(axis=0)).max() > 10 * ours[0].std() / 300**0.5  # there is a signal to agree on
+
+
+def test_stl_with_one_sample_has_the_gradient_of_the_gap():
+    """The encoder's bias moves q's mean by `shift`: d gap / d shift_l = shift / posterior variance_l, exactly."""
+    encoder, _ = noisy_gradients("iwae:k=1,gradient=stl", np.repeat(data(2), 32, axis=0), 300, shift=0.1, stretch=1.3)
+    bias = encoder[:, -2 * LATENT :]
+    slope = (1.3**2 - 1) * (1 - (np.log(1.3) + 0.5 * np.log(POSTERIOR_VARIANCE)) ** 2 / 64)  # d/d raw, through tanh
+    expected = np.concatenate([0.1 / POSTERIOR_VARIANCE, slope])
+    error = bias.std(axis=0) / len(bias) ** 0.5
+    assert np.all(np.abs(bias.mean(axis=0) - expected) < 5 * error + 1e-4)  # false alarm 2e-6
+
+
+def test_training_reaches_the_optimum_of_ppca():
+    """Mean log p(x) of the learnt model = the maximum from the eigenvalues of the covariance (Tipping & Bishop)."""
+    x = data(256, seed=3)
+    values, _ = np.linalg.eigh(np.cov(x.T, bias=True))
+    noise = values[: DIMS - LATENT].mean()
+    best = -0.5 * (DIMS * np.log(2 * np.pi) + np.log(values[-LATENT:]).sum() + (DIMS - LATENT) * np.log(noise) + DIMS)
+    model = tfvae.build(
+        "iwae:k=4,gradient=stl", likelihood="gaussian:sigma=shared,link=linear", arch="mlp:widths=,latent=2",
+        image_shape=(1, DIMS, 1),
+    )  # fmt: skip
+    steps = 2500
+    model.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.03, steps)))
+    list(Engine(model, 256).blocks(as_images(x), np.tile(np.arange(256, dtype="int32"), (steps, 1)), count=1))
+    kernel, bias = model.arch.decoder.get_weights()
+    sigma = np.exp(-6 + np.logaddexp(0, model.likelihood.log_scale.numpy() + 6))
+    learnt = stats.multivariate_normal(bias, kernel.T @ kernel + sigma**2 * np.eye(DIMS)).logpdf(x).mean()
+    assert best - 2e-3 < learnt < best + 1e-4  # no model is above the maximum; the rest is the optimiser's
+    np.testing.assert_allclose(sigma**2, noise, rtol=0.02)
+    np.testing.assert_allclose(np.linalg.eigvalsh(kernel @ kernel.T) + noise, values[-LATENT:], rtol=0.02)
+    # q is the posterior there, so that ELBO and evidence agree for single images
+    bound = np.mean(log_weights(model.terms(as_images(x), samples=64)), axis=0)
+    np.testing.assert_allclose(bound.mean(), learnt, atol=2e-3)

@@ -1,0 +1,162 @@
+"""The verbs train, resume and evaluate. TensorFlow is imported after all that can be checked without it."""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+
+from tfvae import datasets, specs
+from tfvae.cli import settings_of
+from tfvae.environment import import_tensorflow
+from tfvae.errors import StorageError, UsageError
+from tfvae.inspection import aligned, plain
+from tfvae.progress import Live, Plain
+
+UNITS = {
+    "elbo": "nats per image", "nll": "nats per image", "nll_standard_error": "nats per image",
+    "rate": "nats per image", "distortion": "nats per image", "distortion_optimal_sigma": "nats per image",
+    "sq_err": "sum over pixels in [0, 1]", "bits_per_dim": "bits per dimension",
+    "active_units": "latent dimensions", "seconds": "s",
+}  # fmt: skip
+
+
+class Interrupts:
+    """A ``stop=`` that Ctrl-C and SIGTERM make true; a second Ctrl-C stops at once."""
+
+    def __init__(self):
+        self.signal = None
+        self.before = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self.before = {s: signal.signal(s, self.note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def note(self, number, frame):
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.write(
+            2, b"\ntfvae: saving and stopping; Ctrl-C once more stops at once\n"
+        )  # print is not safe here
+
+    def __exit__(self, *error):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def __call__(self):
+        return self.signal is not None
+
+
+def make_reporter():
+    """A live line on a terminal, plain lines elsewhere; both on standard error."""
+    return Live() if sys.stderr.isatty() else Plain()
+
+
+def existing_run(path):
+    """`path`, if it is a run folder."""
+    path = pathlib.Path(path)
+    if not (path / "config.json").is_file():
+        raise UsageError(f"Expected a run folder. Received: {path}. List them with  tfvae runs")
+    return path
+
+
+def check_place(run_dir, root):
+    """Refuse, before anything is loaded, a folder that exists or a place that cannot be written."""
+    if run_dir and os.path.lexists(run_dir):
+        raise StorageError(
+            f"Expected a new run folder. Received: {run_dir}, which exists. "
+            f"Continue it with  tfvae resume {run_dir}  or choose another --run-dir."
+        )
+    place = pathlib.Path(run_dir or root).absolute()
+    above = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not above.is_dir():
+        raise StorageError(
+            f"Expected a folder for runs. Received: {place}; {above} is a file. Choose another."
+        )
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise StorageError(f"Expected to write into {above}. Received: no permission. Choose another place.")
+
+
+def train(args):
+    """``tfvae train OBJECTIVE``."""
+    config = settings_of(args)
+    for kind in specs.TABLES:
+        spec = getattr(config, kind)
+        if (kind, spec) != ("likelihood", "auto"):
+            specs.check(kind, spec)
+    datasets.check_name(config.dataset)
+    if args.dry_run:
+        print(json.dumps(config.to_dict(), indent=1))
+        return 0
+    check_place(args.run_dir, args.root)
+    reporter = make_reporter()
+    reporter.line(f"{config.objective} on {config.dataset}, {config.arch}, likelihood {config.likelihood}")
+    import_tensorflow()
+    from tfvae import runs
+
+    with Interrupts() as stop:
+        run = runs.train(config, run_dir=args.run_dir, root=args.root, reporter=reporter, stop=stop)
+    return finish(run, reporter, stop)
+
+
+def resume(args):
+    """``tfvae resume RUN``."""
+    existing_run(args.run)
+    reporter = make_reporter()
+    import_tensorflow()
+    from tfvae import runs
+
+    with Interrupts() as stop:
+        run = runs.resume(args.run, reporter=reporter, stop=stop, epochs=args.epochs)
+    return finish(run, reporter, stop)
+
+
+def finish(run, reporter, stop):
+    """Say where everything is; a run that was stopped gets no pictures, but a way to go on."""
+    shown = os.path.relpath(run.path)
+    shown = str(run.path) if shown.startswith("..") else shown
+    if run.status != "finished":
+        print(f"stopped and saved: {shown}\ngo on with:  tfvae resume {shown}")
+        return 128 + (stop.signal or signal.SIGINT)
+    from tfvae.gallery import draw_run
+
+    reporter.line("drawing pictures")
+    paths = draw_run(run, reporter)
+    print(f"run: {shown}")
+    for path in paths:
+        print(f"  {pathlib.Path(path).relative_to(run.path)}")
+    print(f"next:  tfvae evaluate {shown}")
+    return 0
+
+
+def evaluate(args):
+    """``tfvae evaluate RUN``."""
+    existing_run(args.run)
+    import_tensorflow()
+    from tfvae.evaluate import evaluate as measure
+
+    found = plain(measure(args.run, split=args.split, samples=args.samples, limit=args.limit, seed=args.seed))
+    if args.json:
+        print(json.dumps(found, allow_nan=False))
+    else:
+        print(table(found))
+    return 0
+
+
+def table(found):
+    """The numbers of `evaluate` in aligned columns, with units; constraints one a line."""
+    rows = [
+        (
+            name,
+            f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value),
+            UNITS.get(name, ""),
+        )
+        for name, value in found.items()
+        if not isinstance(value, (list, dict))
+    ]
+    for bound in found.get("constraints", ()):
+        state = "met" if bound["met"] else "NOT met"
+        rows.append((f"constraint {bound['text']}", state, f"violation {bound['violation']:+.4g}"))
+    return aligned(rows)

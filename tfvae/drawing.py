@@ -1,0 +1,114 @@
+"""The verbs that make one picture of a run: sample, reconstruct, traverse, interpolate."""
+
+import pathlib
+
+import numpy as np
+
+from tfvae.commands import existing_run
+from tfvae.environment import import_tensorflow
+from tfvae.errors import DataError, UsageError
+
+
+def open_run(path):
+    """(run, model) of a run folder."""
+    existing_run(path)
+    import_tensorflow()
+    from tfvae import runs
+
+    return runs.find(path), runs.load(path)
+
+
+def images_of(run, split, least, most):
+    """Between `least` and `most` images of a split, [N, H, W, C], as its data set gives them."""
+    from tfvae import runs
+
+    images = runs.data_of(run.config, split)[0][:most]
+    if len(images) < least:
+        raise UsageError(f"Expected at least {least} images in split {split!r}. Received: {len(images)}.")
+    return images
+
+
+def own_pictures(places, shape):
+    """Picture files, and all those in folders, cut to squares and resized: uint8 [N, *shape]."""
+    from tfvae.datasets.files import list_pictures
+    from tfvae.datasets.pictures import as_array, centre_square, open_picture
+
+    height, width, channels = shape
+    if height != width or channels not in (1, 3):
+        raise UsageError(f"Expected a model of square grey or RGB images. Received: {list(shape)}.")
+    images = []
+    for place in map(pathlib.Path, places):
+        for path in list_pictures(place)[0] if place.is_dir() else [place]:
+            try:
+                images.append(as_array(centre_square(open_picture(path, channels), height)))
+            except Exception as error:  # Pillow raises almost anything on damaged bytes
+                raise DataError(f"Expected {path} to be a picture. Received: {error}.") from None
+    return np.stack(images)
+
+
+def done(path):
+    print(path)
+    return 0
+
+
+def sample(args):
+    """``tfvae sample RUN``: a grid of g(z), z from the prior."""
+    _, model = open_run(args.run)
+    from tfvae.plots import grids
+
+    images = model.sample(args.count, (args.seed, 0), temperature=float(args.temperature)).numpy()
+    if grids.is_points(model.image_shape):
+        return done(grids.points_scatter(args.output, {"samples": (images, None)}))
+    return done(grids.image_grid(images, args.output))
+
+
+def reconstruct(args):
+    """``tfvae reconstruct RUN``: images above g(z), z from q(z|x)."""
+    run, model = open_run(args.run)
+    import tensorflow as tf
+
+    from tfvae.plots import grids
+
+    if args.images:
+        images = own_pictures(args.images, model.image_shape)
+    else:
+        images = images_of(run, args.split, 1, args.count)
+    x = model.pixels(tf.constant(images), (args.seed, 0)).numpy()
+    again = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
+    if grids.is_points(model.image_shape):
+        return done(
+            grids.points_scatter(args.output, {"original": (x, None), "reconstruction": (again, None)})
+        )
+    return done(grids.pair_grid(x, again, args.output))
+
+
+def traverse(args):
+    """``tfvae traverse RUN``: one row for each of the most active latent dimensions."""
+    run, model = open_run(args.run)
+    from tfvae import pictures
+    from tfvae.plots import grids, latent
+
+    images = images_of(run, args.split, args.index + 1, max(args.index + 1, 500))
+    dims = pictures.most_active(model, images, args.dims)
+    found = pictures.traversal(model, images[args.index], dims, args.span, args.steps)
+    if grids.is_points(model.image_shape):
+        return done(
+            grids.points_scatter(args.output, {f"z[{dim}]": (row, None) for dim, row in zip(dims, found)})
+        )
+    values = pictures.span_values(args.span, args.steps)
+    return done(latent.traversal_grid(found, args.output, names=dims, values=values))
+
+
+def interpolate(args):
+    """``tfvae interpolate RUN``: one row for each pair of neighbours in the split."""
+    run, model = open_run(args.run)
+    from tfvae import pictures
+    from tfvae.plots import grids, latent
+
+    images = images_of(run, args.split, 2, 2 * args.rows)
+    rows = len(images) // 2
+    found = pictures.interpolation(model, images[:rows], images[rows : 2 * rows], args.steps)
+    if grids.is_points(model.image_shape):
+        points = found.reshape(-1, 2), np.repeat(np.arange(rows), args.steps)
+        return done(grids.points_scatter(args.output, {"interpolations": points}))
+    return done(latent.interpolation_grid(found, args.output))
