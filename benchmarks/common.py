@@ -42,6 +42,7 @@ def measured(run, split="test", samples=1, limit=0):
 
 def table(rows, columns):
     """Markdown of a list of dicts; numbers with four significant digits."""
+
     def cell(value):
         return f"{value:.4g}" if isinstance(value, float) else str(value)
 

@@ -122,7 +122,9 @@ def fair(epochs, tries):
     write("geco_fair", rows)
     write("geco_fair_points", points + sweep)
     named = {
-        title: [{"label": p["run"], "group": p["group"], "x": p["KL"], "y": p["distortion, optimal sigma"]} for p in found]
+        title: [
+            {"label": p["run"], "group": p["group"], "x": p["KL"], "y": p["distortion, optimal sigma"]} for p in found
+        ]
         for title, found in panels.items()
     }
     planes.information_plane(

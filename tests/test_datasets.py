@@ -78,8 +78,7 @@ def test_originals_can_be_resized(kmnist):
     images, labels = datasets.load("kmnist:size=4", raw_dir=str(folder))
     # 5 x 4 pixels: Lanczos at the same scale, half a row off the centre, so compare with Pillow itself.
     wanted = [
-        Image.fromarray(x).resize((4, 4), Image.Resampling.LANCZOS, (0, 0.5, 4, 4.5))
-        for x in content["train"][0]
+        Image.fromarray(x).resize((4, 4), Image.Resampling.LANCZOS, (0, 0.5, 4, 4.5)) for x in content["train"][0]
     ]
     np.testing.assert_array_equal(images[..., 0], np.stack([np.asarray(image) for image in wanted]))
     np.testing.assert_array_equal(labels, content["train"][1])
@@ -225,9 +224,7 @@ def test_a_bad_member_of_the_cifar_tar_is_named(cifar, harm):
     path, members = cifar
     name = "train/cat/0001.jpg" if harm != "folder" else "train/unicorn/0001.jpg"
     good = members["train/cat/0001.jpg"]
-    members[name] = {"broken": good[:100], "size": encoded(np.zeros((31, 32, 3), np.uint8)), "folder": good}[
-        harm
-    ]
+    members[name] = {"broken": good[:100], "size": encoded(np.zeros((31, 32, 3), np.uint8)), "folder": good}[harm]
     write_tar(path, members)
     with pytest.raises(DataError, match=name):
         pictures.read_cifar_tar(path)
@@ -356,9 +353,7 @@ def test_folder_reads_nested_mixed_pictures(folder):
     images, labels = everything(f"folder:{folder},size=16")
     assert images.shape == (4, 16, 16, 3) and images.dtype == np.uint8
     # Constant pictures stay constant under any resizing; JPEG and WebP may move a level or two.
-    found = sorted(
-        (int(label), *np.rint(image.mean((0, 1)) / 40).astype(int)) for image, label in zip(images, labels)
-    )
+    found = sorted((int(label), *np.rint(image.mean((0, 1)) / 40).astype(int)) for image, label in zip(images, labels))
     assert found == [(0, 5, 0, 0), (0, 5, 5, 5), (1, 0, 0, 5), (1, 0, 5, 0)]
     assert datasets.info(f"folder:{folder},size=16")["counts"] == {"all": 4}
 
@@ -392,9 +387,7 @@ def test_unusual_modes():
     ramp = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
     np.testing.assert_array_equal(decode(encoded(ramp, "PNG"), 1)[..., 0].ravel(), np.arange(256))
     # White with alpha 1/2 (128/255) on black is 128.
-    np.testing.assert_array_equal(
-        decode(encoded(np.full((2, 2, 4), (255, 255, 255, 128), np.uint8), "PNG"), 1), 128
-    )
+    np.testing.assert_array_equal(decode(encoded(np.full((2, 2, 4), (255, 255, 255, 128), np.uint8), "PNG"), 1), 128)
     buffer = io.BytesIO()
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(buffer, "JPEG", quality=100)
     red = decode(buffer.getvalue(), 3)
@@ -409,9 +402,7 @@ def test_exif_rotation_is_applied(rng):
     picture = rng.integers(256, size=(6, 9), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    np.testing.assert_array_equal(
-        decode(encoded(picture, "PNG", exif=exif), 1)[..., 0], np.rot90(picture, -1)
-    )
+    np.testing.assert_array_equal(decode(encoded(picture, "PNG", exif=exif), 1)[..., 0], np.rot90(picture, -1))
 
 
 def chunk(kind, content):
@@ -534,9 +525,7 @@ def test_splits_are_disjoint_complete_and_reproducible(numbered, file, test):
     held_out = []
     for seed in (0, 1):
         got = {s: datasets.load(spec, s, validation=0.25, seed=seed)[1].tolist() for s in splits.SPLITS}
-        assert got == {
-            s: datasets.load(spec, s, validation=0.25, seed=seed)[1].tolist() for s in splits.SPLITS
-        }
+        assert got == {s: datasets.load(spec, s, validation=0.25, seed=seed)[1].tolist() for s in splits.SPLITS}
         assert sorted(n for own in got.values() for n in own) == list(range(100))
         assert len(got["test"]) == test and len(got["validation"]) == round(0.25 * (100 - test))
         held_out.append((got["test"], got["validation"]))
@@ -572,9 +561,7 @@ def test_splits_that_cannot_be():
 def test_static_binarisation_has_the_grey_level_as_its_mean(tmp_path):
     levels = np.array([0, 1, 64, 128, 200, 254, 255], np.uint8)
     n = 2000
-    np.savez(
-        tmp_path / "g.npz", x=np.broadcast_to(levels[None, :, None], (n, 7, 50)), x_test=np.zeros((1, 7, 50))
-    )
+    np.savez(tmp_path / "g.npz", x=np.broadcast_to(levels[None, :, None], (n, 7, 50)), x_test=np.zeros((1, 7, 50)))
     drawn, _ = datasets.load(f"npz:{tmp_path}/g.npz", binarize="static", seed=3)
     assert set(np.unique(drawn)) == {0, 255}
     p = levels / 255
@@ -672,9 +659,7 @@ def test_sprites_show_their_factors():
     column = (full.sum(-2) * np.arange(32)).sum(-1) / mass
     row = (full.sum(-1) * np.arange(32)).sum(-1) / mass
     steps = np.diff(np.rint(np.linspace(8, 24, 8)))
-    np.testing.assert_allclose(
-        np.diff(column, axis=3), np.broadcast_to(steps[:, None], (3, 4, 12, 7, 8)), atol=1e-9
-    )
+    np.testing.assert_allclose(np.diff(column, axis=3), np.broadcast_to(steps[:, None], (3, 4, 12, 7, 8)), atol=1e-9)
     np.testing.assert_allclose(np.diff(row, axis=4), np.broadcast_to(steps, (3, 4, 12, 8, 7)), atol=1e-9)
     # A quarter turn is three orientations on; the picture grid is symmetric under it. Sub-pixels on an edge
     # may fall to either side, so a few of the 64 in a pixel may differ: 4 grey levels each.
@@ -730,9 +715,7 @@ def test_wrong_names_and_options(spec, message):
         datasets.check_name(spec)
 
 
-@pytest.mark.parametrize(
-    "spec", ["mnist", "celeb_a:size=64", "stanford_dogs", "gaussians:modes=3", "folder:x,size=8"]
-)
+@pytest.mark.parametrize("spec", ["mnist", "celeb_a:size=64", "stanford_dogs", "gaussians:modes=3", "folder:x,size=8"])
 def test_right_names_pass_without_reading(spec, monkeypatch):
     monkeypatch.setattr(tfds_source, "find", None)
     datasets.check_name(spec)

@@ -5,6 +5,7 @@ Nothing here imports TensorFlow, NumPy or the parts, so ``--help`` and mistakes 
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import os
 import sys
@@ -56,9 +57,7 @@ def add_objective(commands, name, summary, options, epilog):
         if field.name != "objective":
             add_setting(group, field.name, field.default, field.metadata["help"], field.metadata["choices"])
     place = parser.add_argument_group("place")
-    place.add_argument(
-        "--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root"
-    )
+    place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
     add_root(place)
     place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
     parser.set_defaults(own=options)
@@ -133,9 +132,7 @@ def build_interpolate(parser):
 
 
 def build_data(parser):
-    parser.add_argument(
-        "action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info"
-    )
+    parser.add_argument("action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info")
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a data set, but for list")
     parser.add_argument("--raw-dir", default="", metavar="DIR", help="folder with original files")
 
@@ -176,6 +173,7 @@ VERBS = {
 }
 
 
+@functools.cache
 def build_parser():
     """The whole command line."""
     parser = Parser(prog="tfvae", description="Tame variational autoencoders.", epilog="examples:\n" + EPILOG)
@@ -193,9 +191,7 @@ def spread(argv):
     if argv[:1] != ["train"] or len(argv) < 2:
         return argv
     if argv[1].startswith("-") and argv[1] not in ("-h", "--help"):
-        raise UsageError(
-            f"Expected an objective first, as in  tfvae train geco --kappa 4. Received: {argv[1]!r}."
-        )
+        raise UsageError(f"Expected an objective first, as in  tfvae train geco --kappa 4. Received: {argv[1]!r}.")
     name, options = specs.parse(argv[1])
     flags = []
     for key, value in options.items():
@@ -215,8 +211,18 @@ def parse(argv):
         raise UsageError(f"Expected no further argument. Received: {word!r}; see  {owner.prog} --help")
     flags = [flag for action in owner._actions for flag in action.option_strings]
     near = difflib.get_close_matches(word, flags, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else f" See  {owner.prog} --help"
-    raise UsageError(f"Expected a flag of  {owner.prog}. Received: {word!r}.{hint}")
+    others = objectives_with(word) if args.verb == "train" else []
+    if others:
+        hint = f"It belongs to {', '.join(others)}"
+    else:
+        hint = f"Did you mean {near[0]!r}?" if near else f"See  {owner.prog} --help"
+    raise UsageError(f"Expected a flag of  {owner.prog}. Received: {word!r}. {hint}")
+
+
+def objectives_with(flag):
+    """The objectives that have an option of this name."""
+    option = flag.lstrip("-").replace("-", "_")
+    return [name for name, (_, own) in specs.read_signatures(*OBJECTIVES).items() if option in own]
 
 
 def settings_of(args):
@@ -249,10 +255,8 @@ def explain(error):
     if isinstance(error, MemoryError):
         return 7, "Out of memory. Use a smaller --batch-size, fewer images (--limit), or a smaller model."
     if isinstance(error, OSError):
-        return (
-            7,
-            f"Could not use {error.filename or 'a file'}: {error.strerror or first}. Free or choose another place.",
-        )
+        what, why = error.filename or "a file", error.strerror or first
+        return 7, f"Could not use {what}: {why}. Free or choose another place."
     if of_tf and isinstance(error, of_tf.ResourceExhaustedError):
         return 8, f"The device is out of memory ({first}). Use a smaller --batch-size or model."
     if of_tf and isinstance(error, of_tf.OpError):
@@ -267,11 +271,12 @@ def main(argv=None):
     130 and 143 stopped by Ctrl-C and SIGTERM.
     """
     try:
-        code = run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
+        try:
+            code = run(sys.argv[1:] if argv is None else argv)
+        except SystemExit as leave:  # --help and --version
+            code = leave.code or 0
+        sys.stdout.flush()  # here, so that a closed pipe is noticed below
         return code
-    except SystemExit as leave:  # --help and --version
-        return leave.code or 0
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -11,7 +11,7 @@ from tfvae import datasets, specs
 from tfvae.cli import settings_of
 from tfvae.environment import import_tensorflow
 from tfvae.errors import StorageError, UsageError
-from tfvae.inspection import aligned, plain
+from tfvae.inspection import aligned, plain, text_of
 from tfvae.progress import Live, Plain
 
 UNITS = {
@@ -37,9 +37,8 @@ class Interrupts:
     def note(self, number, frame):
         self.signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.write(
-            2, b"\ntfvae: saving and stopping; Ctrl-C once more stops at once\n"
-        )  # print is not safe here
+        # Not print, which this handler may have interrupted.
+        os.write(2, b"\ntfvae: saving and stopping; Ctrl-C once more stops at once\n")
 
     def __exit__(self, *error):
         for number, handler in self.before.items():
@@ -92,7 +91,8 @@ def train(args):
         return 0
     check_place(args.run_dir, args.root)
     reporter = make_reporter()
-    reporter.line(f"{config.objective} on {config.dataset}, {config.arch}, likelihood {config.likelihood}")
+    if isinstance(reporter, Live):  # somebody watches, and TensorFlow takes seconds to load
+        reporter.line(f"{config.objective} on {config.dataset}: loading TensorFlow")
     import_tensorflow()
     from tfvae import runs
 
@@ -148,11 +148,7 @@ def evaluate(args):
 def table(found):
     """The numbers of `evaluate` in aligned columns, with units; constraints one a line."""
     rows = [
-        (
-            name,
-            f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value),
-            UNITS.get(name, ""),
-        )
+        (name, f"{value:.6g}" if isinstance(value, float) else text_of(value), UNITS.get(name, ""))
         for name, value in found.items()
         if not isinstance(value, (list, dict))
     ]

@@ -22,12 +22,17 @@ class Constraint:
         upper: True for fn <= bound, False for fn >= bound.
         differentiable: False lets it drive lambda only, through a stopped gradient.
         rate_side: True if the objective must then minimise the distortion (a bound on the KL).
+        pixel_error: True if fn is a squared error of pixels: no rate-distortion curve of D pixels is steeper than
+            D / (2 error) (Shannon's lower bound), so no multiplier need exceed D / (2 bound).
     """
 
-    def __init__(self, fn, bound, text="", scale=None, upper=True, differentiable=True, rate_side=False):
+    def __init__(
+        self, fn, bound, text="", scale=None, upper=True, differentiable=True, rate_side=False, pixel_error=False
+    ):
         self.fn, self.bound, self.text = fn, float(bound), text or getattr(fn, "__name__", "constraint")
         self.scale = float(scale or abs(bound) or 1.0)
-        self.upper, self.differentiable, self.rate_side = upper, differentiable, rate_side
+        self.upper, self.differentiable = upper, differentiable
+        self.rate_side, self.pixel_error = rate_side, pixel_error
 
     def __call__(self, terms):
         """The violation, [K, B]; at most 0 where the constraint holds."""
@@ -112,9 +117,9 @@ def parse_one(text):
     if (sign == ">=") != (name == "ncc"):
         raise UsageError(f"Expected {name} with {'>=' if name == 'ncc' else '<='}. Received: {text!r}.")
     if name == "re":
-        return Constraint(sq_err, squared(text, bound), text)
+        return Constraint(sq_err, squared(text, bound), text, pixel_error=True)
     if name == "rmse":
-        return Constraint(mean_sq_err, squared(text, bound), text)
+        return Constraint(mean_sq_err, squared(text, bound), text, pixel_error=True)
     if name == "nll":
         return Constraint(nll, bound, text)
     if name == "ncc":
@@ -128,12 +133,16 @@ def parse_one(text):
 
 
 def parse(texts):
-    """'re<=4;kl<=20', a Constraint, or a list of either -> list of Constraint."""
+    """'re<=4;kl<=20', a Constraint, a callable, or a list of these -> list of Constraint.
+
+    A plain callable fn asks for fn(terms) <= 0.
+    """
     if isinstance(texts, str):
         texts = [part for part in texts.split(";") if part.strip()]
     elif isinstance(texts, Constraint) or callable(texts):
         texts = [texts]
-    found = [item if isinstance(item, Constraint) else parse_one(item) for item in texts]
+    made = [Constraint(item, 0.0) if callable(item) and not isinstance(item, Constraint) else item for item in texts]
+    found = [item if isinstance(item, Constraint) else parse_one(item) for item in made]
     if not found:
         raise UsageError("Expected at least one constraint, such as re<=4. Received: none.")
     return found
@@ -147,5 +156,3 @@ def violations(constraints, terms):
 def batch_means(violation):
     """[J, K, B] -> [J]."""
     return tf.reduce_mean(violation, axis=[1, 2])
-
-

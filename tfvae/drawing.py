@@ -76,9 +76,8 @@ def reconstruct(args):
     x = model.pixels(tf.constant(images), (args.seed, 0)).numpy()
     again = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
     if grids.is_points(model.image_shape):
-        return done(
-            grids.points_scatter(args.output, {"original": (x, None), "reconstruction": (again, None)})
-        )
+        panels = {"original": (x, None), "reconstruction": (again, None)}
+        return done(grids.points_scatter(args.output, panels))
     return done(grids.pair_grid(x, again, args.output))
 
 
@@ -92,9 +91,8 @@ def traverse(args):
     dims = pictures.most_active(model, images, args.dims)
     found = pictures.traversal(model, images[args.index], dims, args.span, args.steps)
     if grids.is_points(model.image_shape):
-        return done(
-            grids.points_scatter(args.output, {f"z[{dim}]": (row, None) for dim, row in zip(dims, found)})
-        )
+        panels = {f"z[{dim}]": (row, None) for dim, row in zip(dims, found)}
+        return done(grids.points_scatter(args.output, panels))
     values = pictures.span_values(args.span, args.steps)
     return done(latent.traversal_grid(found, args.output, names=dims, values=values))
 

@@ -31,6 +31,7 @@ def import_tensorflow():
 
         tf.config.list_physical_devices()  # the search for GPU drivers speaks too
         import tensorflow_probability  # noqa: F401
+    tf.get_logger().setLevel("ERROR")  # its advice on retracing is for those who write tf.functions
     return tf
 
 

@@ -5,7 +5,15 @@ from tfvae.errors import UsageError
 from tfvae.objectives import OBJECTIVES
 
 
-def build(objective="elbo", likelihood="auto", arch="mlp", prior="normal", image_shape=(28, 28, 1), seed=0, **options):
+def build(
+    objective="elbo",
+    likelihood="auto",
+    arch="mlp",
+    prior="normal",
+    image_shape=(28, 28, 1),
+    seed=0,
+    **options,
+):
     """A model that is built and ready to `compile`, `fit`, `sample`, ...
 
     Args:

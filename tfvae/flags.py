@@ -25,9 +25,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action, value):  # where argparse itself compares a value with the choices
         if action.choices is not None and value not in action.choices:
-            raise UsageError(
-                unknown(next(iter(action.option_strings), action.metavar), value, action.choices)
-            )
+            what = (action.option_strings or [action.metavar])[0]
+            raise UsageError(unknown(what, value, action.choices))
 
 
 def whole(least):
@@ -69,21 +68,20 @@ def add_setting(parser, name, default, text, choices=None):
     flag, text = name.replace("_", "-"), text.replace("%", "%%")
     if isinstance(default, bool):
         text += f" (--no-{flag}: off; default: {'on' if default else 'off'})"
-        parser.add_argument(
-            f"--{flag}",
-            dest=name,
-            action="store_true",
-            default=default,
-            help=text,
-        )
+        parser.add_argument(f"--{flag}", dest=name, action="store_true", default=default, help=text)
         parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=argparse.SUPPRESS)
         return
     kind, metavar = {int: (whole(None), "N"), float: (number, "X"), str: (str, "TEXT")}[type(default)]
     shown = default if default != "" else "none"
     parser.add_argument(
-        f"--{flag}", dest=name, type=kind, default=default, choices=choices, metavar=None if choices else metavar,
+        f"--{flag}",
+        dest=name,
+        type=kind,
+        default=default,
+        choices=choices,
+        metavar=None if choices else metavar,
         help=f"{text} (default: {shown})",
-    )  # fmt: skip
+    )
 
 
 def add_root(parser):

@@ -77,5 +77,3 @@ def draw_points(run, model, points, labels):
         "latent means": (z[:, :2], labels),
     }
     return [grids.points_scatter(run.path / "samples" / "points.png", panels)]
-
-

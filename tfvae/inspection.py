@@ -81,7 +81,7 @@ def find_runs(root):
 
 
 def describe_run(path):
-    """{column: value} of a run folder: settings, status, and its last row; a damaged file is said, not raised."""
+    """{column: value} of a run folder: settings, status, last row; damage is said, not raised."""
     found = {"run": str(path), "status": "damaged"}
     try:
         found |= storage.read_json(path / "config.json")
@@ -123,7 +123,7 @@ def probe_xla(tf):
 
 
 def examine():
-    """What reports of problems need, without names of people or hosts: versions, devices, XLA, space, data."""
+    """What reports of problems need: versions, devices, XLA, space, data; no names of people or hosts."""
     begun = time.monotonic()
     report = {
         "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -145,7 +145,7 @@ def examine():
 
 
 def is_here(name):
-    """Whether a data set of the catalogue is on this disk, prepared or as original files; content is not checked."""
+    """Whether a data set lies on this disk, prepared or as original files; its content is not checked."""
     if datasets.prepared.folder(name).is_dir() or (datasets.tfds_source.data_dir() / name).is_dir():
         return True
     try:

@@ -301,9 +301,7 @@ class Bitwise(Likelihood):
         return tf.linalg.matvec(tf.sigmoid(self.unfold(h, 8)), 2.0 ** tf.range(8.0)) / 255.0
 
     def sample(self, h, seed):
-        return (
-            tf.linalg.matvec(densities.bernoulli_draw(self.unfold(h, 8), seed), 2.0 ** tf.range(8.0)) / 255.0
-        )
+        return tf.linalg.matvec(densities.bernoulli_draw(self.unfold(h, 8), seed), 2.0 ** tf.range(8.0)) / 255.0
 
 
 LIKELIHOODS = {

@@ -24,7 +24,7 @@ WINDOW, PACE, SLOW_DECAY = 0.1, 0.3, 0.999
 
 def log_controller(state, e, average, rate, gain):
     """log lambda += rate * clip(e, -1, 1): scale-free, and at most a factor exp(rate) a step."""
-    return state._log_lam + rate * tf.clip_by_value(e, -1.0, 1.0)
+    return tf.minimum(state._log_lam + rate * tf.clip_by_value(e, -1.0, 1.0), state.log_ceiling)
 
 
 def pi_controller(state, e, average, rate, gain):
@@ -43,7 +43,7 @@ def pi_controller(state, e, average, rate, gain):
     state._slow.assign(slow)
     step = needed * rate * p + gain * (p - state._previous)
     state._previous.assign(p)
-    return state._log_lam + step
+    return tf.minimum(state._log_lam + step, state.log_ceiling)
 
 
 def paper_controller(state, e, average, rate, gain):
@@ -52,7 +52,7 @@ def paper_controller(state, e, average, rate, gain):
 
 
 def softplus2_controller(state, e, average, rate, gain):
-    """lambda = softplus(v)^2, v += rate * C_ma * d lambda / d v: gradient ascent, as the paper's authors released it."""
+    """lambda = softplus(v)^2, v += rate * C_ma * d lambda / d v: gradient ascent, as the authors released it."""
     root = tf.exp(0.5 * state._log_lam)  # softplus(v)
     v = root + tf.math.log(-tf.math.expm1(-root))
     v += rate * average * 2.0 * root * tf.sigmoid(v)
@@ -79,9 +79,10 @@ class Multipliers(keras.layers.Layer):
         decay: of the moving average.
         initial: lambda at the start.
         warmup: updates during which lambda stays as it is; the moving average runs.
+        ceilings: [J] values that ``log`` and ``pi`` keep lambda below.
     """
 
-    def __init__(self, count, controller, rate, gain, decay, initial, warmup):
+    def __init__(self, count, controller, rate, gain, decay, initial, warmup, ceilings):
         super().__init__(name="multipliers", dtype="float32")
         if controller not in CONTROLLERS:
             raise UsageError(unknown("controller", controller, CONTROLLERS))
@@ -97,6 +98,7 @@ class Multipliers(keras.layers.Layer):
         self.controller, default_rate, default_gain = CONTROLLERS[controller]
         self.rate, self.gain = rate or default_rate, gain or default_gain
         self.decay, self.warmup = decay, int(warmup)
+        self.log_ceiling = [min(LOG_BOUND, math.log(max(ceiling, initial))) for ceiling in ceilings]
         start = keras.initializers.Constant(math.log(initial))
         self._log_lam = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
         self._average = self.add_weight(name="average", shape=(count,), initializer="zeros", trainable=False)

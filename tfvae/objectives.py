@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfvae import rng
 from tfvae.constraints import batch_means, parse, violations
+from tfvae.divergences import mmd2, total_correlation
 from tfvae.errors import UsageError
 from tfvae.multipliers import Multipliers
 from tfvae.terms import elbo, iwae, log_weights, mean_k, normal_log_prob
@@ -101,7 +102,9 @@ class GECO(VAE):
         self.bounds = parse(constraints or f"re<={kappa}")
         self.scales = [bound.scale for bound in self.bounds]
         self.rate_side = any(bound.rate_side for bound in self.bounds)
-        self.multipliers = Multipliers(len(self.bounds), controller, rate, gain, decay, lam, warmup)
+        half = 0.5 * math.prod(self.image_shape)
+        ceilings = [half / bound.scale if bound.pixel_error else math.inf for bound in self.bounds]
+        self.multipliers = Multipliers(len(self.bounds), controller, rate, gain, decay, lam, warmup, ceilings)
 
     def lagrangian(self, terms):
         """sum_j lambda_j C_j, [K, B]."""
@@ -191,7 +194,6 @@ class MIWAE(IWAE):
         return mean_k(tf.reduce_logsumexp(groups, axis=1) - tf.math.log(tf.cast(tf.shape(groups)[1], tf.float32)))
 
 
-
 class CIWAE(IWAE):
     """beta * ELBO + (1 - beta) * IWAE_k (Rainforth et al., 2018).
 
@@ -226,7 +228,7 @@ class GECOIWAE(GECO):
         super().__init__(*parts, **context)
         self.k, self.stop_weights, self.samples = int(k), stop_weights, int(k)
 
-    def weights(self, terms):
+    def shares(self, terms):
         """w~ [K, B]: sums to 1 over K."""
         share = tf.nn.softmax(log_weights(terms), axis=0)
         return tf.stop_gradient(share) if self.stop_weights else share
@@ -234,13 +236,13 @@ class GECOIWAE(GECO):
     def objective(self, terms):
         if terms.log_px.shape[0] == 1:
             return super().objective(terms)
-        share = self.weights(terms)
+        share = self.shares(terms)
         distortion = -tf.reduce_sum(share * terms.log_px, axis=0)
         base = distortion if self.rate_side else -iwae(log_weights(terms)) - distortion
         return base + tf.reduce_sum(share * self.lagrangian(terms), axis=0)
 
     def adapt(self, terms):
-        share = self.weights(terms) * tf.cast(tf.shape(terms.log_px)[0], tf.float32)  # mean 1 over K
+        share = self.shares(terms) * tf.cast(tf.shape(terms.log_px)[0], tf.float32)  # mean 1 over K
         self.multipliers.update(batch_means(share * violations(self.bounds, terms)), self.scales)
 
 
@@ -261,17 +263,6 @@ class TCVAE(VAE):
 
     def objective(self, terms):
         return -elbo(terms) + (self.beta - 1.0) * total_correlation(terms)
-
-
-def total_correlation(terms):
-    """mean_k log q(z) - sum_d log q(z_d), [B], with q(z) = mean_j q(z|x_j) over the batch."""
-    z = terms.z[:, :, None, :]  # [K, B, 1, L] against parameters [B, L]
-    u = (z - terms.q_mean) * tf.exp(-terms.q_log_stddev)
-    log_q = -0.5 * tf.square(u) - terms.q_log_stddev - 0.5 * math.log(2 * math.pi)  # [K, B, B, L]
-    log_batch = tf.math.log(tf.cast(tf.shape(terms.q_mean)[0], tf.float32))
-    joint = tf.reduce_logsumexp(tf.reduce_sum(log_q, axis=-1), axis=2) - log_batch
-    marginals = tf.reduce_logsumexp(log_q, axis=2) - log_batch
-    return mean_k(joint - tf.reduce_sum(marginals, axis=-1))
 
 
 class InfoVAE(VAE):
@@ -299,21 +290,6 @@ class InfoVAE(VAE):
         width = self.bandwidth or math.sqrt(terms.z.shape[-1])
         distance = mmd2(terms.z[0], terms.extra, width)
         return -mean_k(terms.log_px) + (1.0 - self.alpha) * terms.kl + self.mmd * distance
-
-
-def mmd2(a, b, width):
-    """Unbiased MMD^2 of samples a, b [N, L], kernel exp(-|a-b|^2 / (2 width^2)) (Gretton et al., 2012, eq. 3)."""
-
-    def kernel(u, v):
-        square = tf.reduce_sum(tf.square(u[:, None] - v[None]), axis=-1)
-        return tf.exp(-square / (2.0 * width**2))
-
-    n = tf.cast(tf.shape(a)[0], tf.float32)
-
-    def within(u):  # without the diagonal, whose N ones would bias it
-        return (tf.reduce_sum(kernel(u, u)) - n) / (n * (n - 1.0))
-
-    return within(a) + within(b) - 2.0 * tf.reduce_mean(kernel(a, b))
 
 
 OBJECTIVES = {

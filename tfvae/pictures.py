@@ -1,4 +1,4 @@
-"""What a trained model shows of its latent space: images [..., H, W, C] in [0, 1], NumPy float32, made from z.
+"""What a model shows of its latent space: images [..., H, W, C] in [0, 1], NumPy float32, made from z.
 
 All decode z itself, without noise, so the same model gives the same picture.
 """
@@ -21,7 +21,7 @@ def decode(model, z):
 
 
 def most_active(model, x, count=10):
-    """The latent dimensions with the largest mean KL over images x [B, H, W, C], largest first: at most `count`."""
+    """The at most `count` latent dimensions with the largest mean KL over images x [B, H, W, C]."""
     kl = model.kl_per_dimension(tf.convert_to_tensor(x)).numpy()
     return [int(dim) for dim in np.argsort(-kl, kind="stable")[:count]]
 
@@ -60,9 +60,9 @@ def traversal(model, x, dims, span=3.0, steps=9):
 def interpolation(model, a, b, steps=9):
     """From images a to images b, both [N, H, W, C], in `steps` equal parts: [N, S, H, W, C].
 
-    On the straight line between the means of q(z|x), so that both ends are reconstructions. Spherical paths
-    suppose codes of the prior's length, sqrt(L); means are shorter wherever a dimension carries little, and for
-    those a sphere would lead through places that no image maps to.
+    On the straight line between the means of q(z|x), so that both ends are reconstructions. Spherical
+    paths suppose codes of the prior's length, sqrt(L); means are shorter wherever a dimension carries
+    little, and for those a sphere would lead through places that no image maps to.
     """
     if not steps >= 2:
         raise UsageError(f"Expected steps >= 2. Received: {steps}.")
@@ -72,10 +72,10 @@ def interpolation(model, a, b, steps=9):
 
 
 def manifold(model, side=20):
-    """The plane of a two-dimensional latent space as N(0, I) fills it, [R, R, H, W, C]; row 0 has the largest z_2.
+    """The plane of a two-dimensional latent space as N(0, I) fills it, [R, R, H, W, C]; row 0 is at the top.
 
-    Rows and columns stand at the (i + 1/2) / R quantiles of N(0, 1), so that each image stands for the same share
-    of the prior (Kingma & Welling, 2014, fig. 4).
+    z_1 grows to the right and z_2 upwards, over the (i + 1/2) / R quantiles of N(0, 1), so that each image
+    stands for the same share of the prior (Kingma & Welling, 2014, fig. 4).
 
     Raises:
         UsageError: the latent space has another dimension.

@@ -5,6 +5,7 @@ import datetime
 import io
 import os
 import pathlib
+import shutil
 import time
 
 import keras
@@ -21,7 +22,17 @@ from tfvae.progress import Silent
 from tfvae.verdict import verdict
 
 LEADING = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
+OF_CONSTRAINTS = ("lambda", "constraint", "constraint_ma")
 CHECKPOINT_SECONDS = 20.0  # at most this much work is lost; the last epoch is saved always
+
+
+def column_order(name):
+    """Sort key of metrics.csv: the leading columns, each constraint's three, validation's."""
+    if name in LEADING:
+        return (0, LEADING.index(name), 0)
+    stem, _, number = name.rpartition("_")
+    stem, number = (stem, int(number)) if number.isdigit() else (name, 1)
+    return (1, number, OF_CONSTRAINTS.index(stem)) if stem in OF_CONSTRAINTS else (2, 0, 0)
 
 
 def data_of(config, split):
@@ -93,10 +104,10 @@ class Run:
             return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
     def write_rows(self, rows):
-        """Replace metrics.csv; columns are those of the first row, the fixed ones first."""
+        """Replace metrics.csv; its columns are those of the first row."""
         if not rows:
             return
-        names = [*LEADING, *(name for name in rows[0] if name not in LEADING)]
+        names = sorted(rows[0], key=column_order)
         text = io.StringIO()
         table = csv.DictWriter(text, names, lineterminator="\n")
         table.writeheader()
@@ -116,12 +127,16 @@ def new_run(config, environment, run_dir="", root="runs"):
         )
     run = Run(path)
     with storage.explained(path):
-        for part in ("checkpoints", "plots", "samples"):
-            (path / part).mkdir(parents=True)
-        storage.write_json(path / "config.json", config.to_dict())
-        storage.write_json(path / "env.json", environment)
-        run.status = "running"
-        point_latest(pathlib.Path(root), path)
+        try:
+            for part in ("checkpoints", "plots", "samples"):
+                (path / part).mkdir(parents=True)
+            storage.write_json(path / "config.json", config.to_dict())
+            storage.write_json(path / "env.json", environment)
+            run.status = "running"
+            point_latest(pathlib.Path(root), path)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
     return run
 
 
@@ -268,7 +283,11 @@ class Loop:
             if done < len(order) and self.stop():
                 self.save()
                 return False
-        row = {"epoch": epoch, "step": int(self.model.step.numpy()), "seconds": round(self.position["seconds"], 3)}
+        row = {
+            "epoch": epoch,
+            "step": int(self.model.step.numpy()),
+            "seconds": round(self.position["seconds"], 3),
+        }
         row |= means | {name: float(value) for name, value in self.model.state_logs().items()}
         speed = (len(order) - first) * self.config.batch_size / (time.monotonic() - begun)
         if self.held_out is not None:

@@ -113,7 +113,7 @@ def build(kind, table, spec, **context):
 
 
 def check(kind, spec):
-    """Refuse an unknown part or option as `build` would, without importing anything; values are not checked."""
+    """Refuse an unknown part or option as `build` would, importing nothing; values are not checked."""
     name, options = parse(spec)
     known = read_signatures(*TABLES[kind])
     if name not in known:
@@ -184,10 +184,7 @@ def read_signatures(file, table):
         table: the name of its dict literal, 'OBJECTIVES'.
     """
     classes = read_classes(file)
-    return {
-        name: (summary(cls, classes), options_of(cls, classes))
-        for name, cls in read_table(file, table).items()
-    }
+    return {name: (summary(cls, classes), options_of(cls, classes)) for name, cls in read_table(file, table).items()}
 
 
 def read_texts(file, table, name):

@@ -18,7 +18,9 @@ def explained(path):
     except StorageError:
         raise
     except OSError as error:
-        raise StorageError(f"Could not write {path}: {error.strerror or error}. Free or choose another place.") from error
+        raise StorageError(
+            f"Could not write {path}: {error.strerror or error}. Free or choose another place."
+        ) from error
 
 
 def sync_folder(path):

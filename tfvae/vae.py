@@ -58,9 +58,7 @@ class VAE(keras.Model):
         self.binarize, self.dequantize, self.precision = binarize, dequantize, precision
         self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
         context = {"image_shape": self.image_shape, "seed": self.seed}
-        self.arch = specs.build(
-            "arch", ARCHITECTURES, arch, features=self.likelihood.features, dtype=policy, **context
-        )
+        self.arch = specs.build("arch", ARCHITECTURES, arch, features=self.likelihood.features, dtype=policy, **context)
         self.prior = specs.build("prior", PRIORS, prior, latent=self.arch.latent, **context)
         self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)

@@ -2,7 +2,8 @@
 
 import keras
 
-from tfvae.arch.gaussian import GaussianArch, widths as parse_widths
+from tfvae.arch.gaussian import GaussianArch
+from tfvae.arch.gaussian import widths as parse_widths
 
 
 class Conv(GaussianArch):

@@ -2,7 +2,8 @@
 
 import keras
 
-from tfvae.arch.gaussian import GaussianArch, widths as parse_widths
+from tfvae.arch.gaussian import GaussianArch
+from tfvae.arch.gaussian import widths as parse_widths
 
 
 class MLP(GaussianArch):
@@ -21,7 +22,11 @@ class MLP(GaussianArch):
         height, width, _ = self.image_shape
         self.encoder = self.network(
             self.image_shape,
-            [keras.layers.Flatten(), *(self.dense(n, activation) for n in hidden), self.dense(2 * self.latent)],
+            [
+                keras.layers.Flatten(),
+                *(self.dense(n, activation) for n in hidden),
+                self.dense(2 * self.latent),
+            ],
         )
         self.decoder = self.network(
             (self.latent,),

@@ -30,9 +30,7 @@ class Factors(NamedTuple):
     values: np.ndarray
 
 
-def load(
-    name, split="train", *, raw_dir="", limit=0, validation=0.0, seed=0, binarize="none", bad_files="refuse"
-):
+def load(name, split="train", *, raw_dir="", limit=0, validation=0.0, seed=0, binarize="none", bad_files="refuse"):
     """The images and labels of one split; the same call always gives the same arrays.
 
     Args:
@@ -67,9 +65,7 @@ def load(
     images, labels = np.asarray(images[chosen]), np.asarray(labels[chosen])
     if binarize == "static":
         if images.dtype != np.uint8:
-            raise UsageError(
-                f"Expected binarize=none for {name!r}, whose points are real numbers. Received: static."
-            )
+            raise UsageError(f"Expected binarize=none for {name!r}, whose points are real numbers. Received: static.")
         images = splits.draw_binary(images, chosen, part, seed)
     return images, labels
 
@@ -145,9 +141,7 @@ def _check_known(base):
         return
     near = difflib.get_close_matches(builder, [*CATALOGUE, *sorted(tfds_source.builders())], n=1, cutoff=0.6)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UsageError(
-        f"Expected a data set: {', '.join(CATALOGUE)}, or a TFDS image builder. Received: {base!r}.{hint}"
-    )
+    raise UsageError(f"Expected a data set: {', '.join(CATALOGUE)}, or a TFDS image builder. Received: {base!r}.{hint}")
 
 
 def _ways_out(base, key, raw_dir, damage):
@@ -160,9 +154,7 @@ def _ways_out(base, key, raw_dir, damage):
         ways.append(f"give  --raw-dir DIR  or set TFVAE_RAW_DIR to a folder with {have}")
     if base == "fashion_mnist":
         ways.append("apt-get install dataset-fashion-mnist")
-    ways.append(
-        "use your own images with folder:PATH or npz:PATH, or the built-in digits, sprites, square, gaussians"
-    )
+    ways.append("use your own images with folder:PATH or npz:PATH, or the built-in digits, sprites, square, gaussians")
     looked = ", ".join(filter(None, [str(prepared.root()), raw_dir, "TFVAE_RAW_DIR" * bool(have)]))
     return (
         f"Expected data set {base!r} on this machine (looked in {looked}, {tfds_source.data_dir()}) "

@@ -28,13 +28,9 @@ CATALOGUE = {
     "dsprites": Entry("tfds", (64, 64, 1), 737280, 0, 737280, "white shapes, five known factors"),
     "shapes3d": Entry("tfds", (64, 64, 3), 480000, 0, 480000, "rendered 3-D shapes, six known factors"),
     "digits": Entry("built in", (8, 8, 1), 1797, 0, 10, "real 8x8 digits of scikit-learn"),
-    "sprites": Entry(
-        "built in", (32, 32, 1), 9216, 0, 9216, "drawn shapes, five known factors; sprites:size=32"
-    ),
+    "sprites": Entry("built in", (32, 32, 1), 9216, 0, 9216, "drawn shapes, five known factors; sprites:size=32"),
     "square": Entry("built in", (1, 2, 1), 10000, 0, 4, "points uniform in the unit square, float32"),
-    "gaussians": Entry(
-        "built in", (1, 2, 1), 10000, 0, 8, "points of a ring of Gaussians, float32; gaussians:modes=8"
-    ),
+    "gaussians": Entry("built in", (1, 2, 1), 10000, 0, 8, "points of a ring of Gaussians, float32; gaussians:modes=8"),
     "folder": Entry("yours", None, 0, 0, 0, "folder:PATH,size=64,channels=3: nested PNG, JPEG, WebP, BMP"),
     "npz": Entry("yours", None, 0, 0, 0, "npz:PATH: images or x_train, y_train, x_test, y_test"),
 }

@@ -34,9 +34,7 @@ def find(name, rest, bad_files="refuse"):
     if name == "npz":
         return _npz(pathlib.Path(path))
     if options["channels"] not in (1, 3):
-        raise UsageError(
-            f"Data set 'folder': expected channels=1 or channels=3. Received: {options['channels']}."
-        )
+        raise UsageError(f"Data set 'folder': expected channels=1 or channels=3. Received: {options['channels']}.")
     return _folder(pathlib.Path(path), options["size"], options["channels"], bad_files)
 
 
@@ -101,9 +99,7 @@ def _decode(stamp, size, channels, bad_files):
         images.append(image)
         kept.append(position)
     if not images:
-        raise DataError(
-            f"Expected at least one readable picture beside {bad[0][0]}. Received: none ({bad[0][1]})."
-        )
+        raise DataError(f"Expected at least one readable picture beside {bad[0][0]}. Received: none ({bad[0][1]}).")
     return np.stack(images), np.array(kept), bad
 
 
@@ -135,9 +131,7 @@ def _npz(path):
     def read(part):
         x = _bytes(_member(path, names[part][0]), path, names[part][0])
         key = names[part][1]
-        return x, np.zeros(len(x), np.int64) if key is None else _labels(
-            _member(path, key), len(x), path, key
-        )
+        return x, np.zeros(len(x), np.int64) if key is None else _labels(_member(path, key), len(x), path, key)
 
     return Source(tuple(names), read, f"arrays in {path}")
 
@@ -174,7 +168,5 @@ def _bytes(x, path, key):
 
 def _labels(y, count, path, key):
     if y.dtype.kind not in "iu" or y.shape not in ((count,), (count, 1)):
-        raise DataError(
-            f"Expected {key} in {path} to be {count} whole numbers. Received: {y.dtype} {list(y.shape)}."
-        )
+        raise DataError(f"Expected {key} in {path} to be {count} whole numbers. Received: {y.dtype} {list(y.shape)}.")
     return y.reshape(-1).astype(np.int64)

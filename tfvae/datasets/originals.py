@@ -42,9 +42,7 @@ def read_bytes(path):
             # A forged file may unpack without end; no IDX data set is near this size.
             content = file.read(MAX_BYTES)
     except (EOFError, zlib.error, OSError) as error:
-        raise DataError(
-            f"Expected {path} to be readable. Received: {error}; fetch the file again."
-        ) from error
+        raise DataError(f"Expected {path} to be readable. Received: {error}; fetch the file again.") from error
     return content
 
 
@@ -79,8 +77,7 @@ def read_pair(images_path, labels_path, pins):
             # A file that is not IDX at all gets the plainer message.
             parse_idx(content, path, rank)
             raise DataError(
-                f"Expected {path} to have the decompressed sha256 {wanted}. "
-                f"Received: {got}; fetch the file again."
+                f"Expected {path} to have the decompressed sha256 {wanted}. Received: {got}; fetch the file again."
             )
         arrays.append(parse_idx(content, path, rank))
     images, labels = arrays

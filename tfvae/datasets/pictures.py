@@ -14,8 +14,7 @@ CIFAR = "cifar10_jpg.tar.gz"
 CIFAR_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 CIFAR_COUNTS = {"train": 50000, "test": 10000}
 LOSSY = (
-    "these CIFAR-10 images are JPEG copies: lossy, so bits/dim and likelihoods are not comparable "
-    "with published ones"
+    "these CIFAR-10 images are JPEG copies: lossy, so bits/dim and likelihoods are not comparable with published ones"
 )
 
 
@@ -68,9 +67,7 @@ def resize_batch(images, size):
     from PIL import Image
 
     def resize(image):
-        return as_array(
-            centre_square(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), size)
-        )
+        return as_array(centre_square(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), size))
 
     return np.stack([resize(image) for image in images])
 
@@ -126,9 +123,7 @@ def find_cifar(name, raw_dir=""):
             decoded.update(read_cifar_tar(path))
         images, labels = decoded[part]
         if len(images) != CIFAR_COUNTS[part]:
-            raise DataError(
-                f"Expected {CIFAR_COUNTS[part]} {part} images in {path}. Received: {len(images)}."
-            )
+            raise DataError(f"Expected {CIFAR_COUNTS[part]} {part} images in {path}. Received: {len(images)}.")
         return images, labels
 
     return Source(("train", "test"), read, f"JPEG copies in {path}", (LOSSY,), keep=True)

@@ -61,8 +61,7 @@ def find(key):
 
     def read(part):
         return tuple(
-            np.load(place / f"{part}-{kind}.npy", mmap_mode="r", allow_pickle=False)
-            for kind in ("images", "labels")
+            np.load(place / f"{part}-{kind}.npy", mmap_mode="r", allow_pickle=False) for kind in ("images", "labels")
         )
 
     def digests():

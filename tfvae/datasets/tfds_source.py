@@ -40,9 +40,7 @@ def builders():
     names = {path.parent.name for path in root.glob("*/*/checksums.tsv")}
     names |= {path.stem for path in root.glob("url_checksums/*.txt")}
     names |= {
-        path.name
-        for top in ("datasets", "image", "image_classification")
-        for path in root.glob(f"{top}/[a-z]*/")
+        path.name for top in ("datasets", "image", "image_classification") for path in root.glob(f"{top}/[a-z]*/")
     }
     return frozenset(names)
 
@@ -72,9 +70,7 @@ def reachable(places, seconds=PROBE_SECONDS):
     Behind an HTTP proxy the proxy is asked instead. Threads, because a look-up cannot be timed out.
     """
     proxies = [
-        urllib.parse.urlsplit(p)
-        for scheme, p in urllib.request.getproxies().items()
-        if scheme in ("http", "https")
+        urllib.parse.urlsplit(p) for scheme, p in urllib.request.getproxies().items() if scheme in ("http", "https")
     ]
     places = {(p.hostname, p.port or 80) for p in proxies if p.hostname} or places
     answers = queue.Queue()
@@ -155,9 +151,7 @@ def _read(name, builder, split, size):
         raise DataError(f"Expected {name!r} to be a set of images. Received: features {', '.join(features)}.")
     fixed = None not in features[key].shape
     if not fixed and not size:
-        raise DataError(
-            f"Expected one shape for all images of {name!r}. Received: mixed; use {name}:size=64."
-        )
+        raise DataError(f"Expected one shape for all images of {name!r}. Received: mixed; use {name}:size=64.")
     _check_memory(name, builder, split, features[key].shape, size)
     keys = [f"label_{factor}" for factor in FACTORS.get(name, ())] or ["label"]
     keys = [k for k in keys if k in features and features[k].shape == ()]
@@ -169,9 +163,7 @@ def _read(name, builder, split, size):
             images.append(resize_batch(x, size) if size else x)
             labels.append(_flatten(name, y, len(x)))
     except tf.errors.OpError as error:
-        raise DataError(
-            f"Expected TFDS' copy of {name!r} to be readable. Received: {error.message}."
-        ) from error
+        raise DataError(f"Expected TFDS' copy of {name!r} to be readable. Received: {error.message}.") from error
     if not images:
         raise DataError(f"Expected images in split {split!r} of {name!r}. Received: none.")
     return _to_bytes(name, np.concatenate(images)), np.concatenate(labels)

@@ -1,0 +1,156 @@
+"""The verbs at work: a run from its first step to its pictures, stopped, resumed, measured, looked at."""
+
+import csv
+import errno
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfvae import inspection
+from tfvae.cli import main
+from tfvae.config import Config
+from tfvae.progress import Plain
+
+TINY = ["--dataset", "digits", "--arch", "mlp:widths=16,latent=4", "--batch-size", "64"]
+TRAIN = ["train", "geco", *TINY]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two epochs."""
+    root = tmp_path_factory.mktemp("trained") / "runs"
+    assert main(["train", "geco", "--kappa", "2", "--epochs", "2", "--root", str(root), *TINY]) == 0
+    return (root / "latest").resolve()
+
+
+def rows_of(run):
+    """metrics.csv as a list of dicts."""
+    with open(run / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def everything(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_disk_full_later_leaves_previous_files_whole(here, capsys, monkeypatch):
+    saved = main([*TRAIN, "--epochs", "1", "--run-dir", "run", "--no-jit"])
+    before = {path: path.read_bytes() for path in (here / "run" / "checkpoints").rglob("*") if path.is_file()}
+    rows = (here / "run" / "metrics.csv").read_bytes()
+    calls, real = [], os.fsync
+
+    def fsync(handle):
+        calls.append(handle)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    capsys.readouterr()
+    assert saved == 0 and main(["resume", "run", "--epochs", "2"]) == 7
+    out, err = capsys.readouterr()
+    assert "No space left on device" in err.splitlines()[-1] and "Traceback" not in err
+    assert {path: path.read_bytes() for path in before} == before
+    assert (here / "run" / "metrics.csv").read_bytes() == rows
+
+
+def test_bernoulli_on_grey_says_what_it_does(here, capsys):
+    argv = ["train", "elbo", "--likelihood", "bernoulli", "--epochs", "1", "--limit", "100", "--no-jit", *TINY]
+    assert main(argv) == 0
+    assert "treats grey levels as probabilities" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_stop(number, code, here, capsys, monkeypatch):
+    handler = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Plain, "epoch", lambda *row: os.kill(os.getpid(), number))
+        assert main([*TRAIN, "--epochs", "3", "--run-dir", "run", "--limit", "200", "--no-jit"]) == code
+    assert signal.getsignal(number) == handler
+    assert (here / "run" / "STATUS").read_text() == "stopped\n"
+    assert "tfvae resume run" in capsys.readouterr().out
+    assert [row["epoch"] for row in rows_of(here / "run")] == ["1"]
+
+
+def test_resume_goes_on_to_more_epochs(here, capsys):
+    assert main([*TRAIN, "--epochs", "1", "--run-dir", "run", "--limit", "200", "--no-jit"]) == 0
+    assert main(["resume", "run", "--epochs", "3"]) == 0
+    assert capsys.readouterr().out.count("run: run\n") == 2
+    assert (here / "run" / "STATUS").read_text() == "finished\n"
+    assert [row["epoch"] for row in rows_of(here / "run")] == ["1", "2", "3"]
+
+
+def test_a_run_folder_is_what_the_design_says(trained):
+    assert {path.name for path in trained.iterdir()} == {
+        "config.json", "env.json", "metrics.csv", "STATUS", "plots", "samples", "checkpoints", "report.html"
+    }  # fmt: skip
+    assert trained.parent.parts[-2:] == ("digits", "geco")
+    rows = rows_of(trained)
+    names = "epoch step seconds loss elbo rate distortion sq_err".split()
+    assert list(rows[0])[:8] == names and {"lambda", "constraint", "constraint_ma", "val_elbo"} <= set(rows[0])
+    assert len(rows) == 2 and (trained / "STATUS").read_text() == "finished\n"
+    assert Config.from_dict(json.loads((trained / "config.json").read_text())).objective == "geco:kappa=2"
+    for picture in ("plots/curves.png", "plots/geco.png", "samples/reconstructions.png", "samples/samples.png",
+                    "samples/traversals.png"):  # fmt: skip
+        Image.open(trained / picture).verify()
+
+
+def test_evaluate_prints_one_json_object(trained, capsys):
+    assert main(["evaluate", str(trained), "--json", "--samples", "3", "--limit", "20"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == "" and found["images"] == 20 and found["samples"] == 3
+    keys = {"elbo", "nll", "bits_per_dim", "rate", "distortion", "sq_err", "active_units", "constraints"}
+    assert keys <= set(found)
+    assert found["constraints"][0]["met"] == (found["constraints"][0]["violation"] <= 0.01 * 4.0)
+
+
+def test_numbers_that_json_does_not_know_become_null():
+    found = inspection.plain({"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": np.bool_(True), "d": "x"})
+    assert json.dumps(found, allow_nan=False) == '{"a": null, "b": [null, 3], "c": true, "d": "x"}'
+
+
+@pytest.mark.parametrize("argv", [["sample", "-n", "9", "--seed", "1"], ["reconstruct", "-n", "5"],
+                                  ["reconstruct", "--images", "own"], ["traverse", "--dims", "3"],
+                                  ["interpolate", "--rows", "2", "--steps", "4"]], ids=" ".join)  # fmt: skip
+def test_pictures_of_a_run(argv, trained, here, capsys):
+    (here / "own").mkdir()
+    for name, size in (("a.png", (30, 20)), ("b.jpg", (8, 8))):
+        Image.new("RGB", size, (200, 100, 50)).save(here / "own" / name)
+    assert main([argv[0], str(trained), *argv[1:], "-o", "out/grid.png"]) == 0
+    assert capsys.readouterr().out == "out/grid.png\n"
+    Image.open("out/grid.png").verify()
+
+
+def test_pictures_repeat_with_their_seed(trained, here, capsys):
+    for name, seed in (("a.png", "1"), ("b.png", "1"), ("c.png", "2")):
+        assert main(["sample", str(trained), "-n", "4", "--seed", seed, "-o", name]) == 0
+    a, b, c = ((here / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert a == b != c
+    fails_with = main(["reconstruct", str(trained), "--images", "missing.png"])
+    assert fails_with == 3
+
+
+def test_runs_and_doctor_look_without_touching(trained, capsys):
+    before = everything(trained)
+    assert main(["runs", "--root", str(trained.parents[2])]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 2 and "finished" in out[1] and "geco:kappa=2" in out[1] and "2/2" in out[1]
+    assert main(["runs", "show", str(trained)]) == 0
+    assert "learning_rate" in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["xla"] == "ok" and "digits" not in report["data_found"]
+    assert {"python", "tensorflow", "keras", "devices", "disk_free_gb", "threads"} <= set(report)
+    assert everything(trained) == before

@@ -1,0 +1,342 @@
+"""GECO: each controller against its simulation in NumPy float64, and all that must hold of its state."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfvae
+from tfvae import checkpoints, rng
+from tfvae.constraints import batch_means, parse, violations
+from tfvae.engine import Engine
+from tfvae.errors import UsageError
+from tfvae.multipliers import CONTROLLERS, PACE, SLOW_DECAY, WINDOW, Multipliers
+from tfvae.vae import TRAIN
+
+SCALES = [4.0, 0.5, 100.0]
+
+
+def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling):
+    """One multiplier: -> its values after each update, and pi's shares of its integral step beyond the window."""
+    log_lam, average, slow, previous, shares, found = math.log(lam), None, None, 0.0, [], []
+
+    def inverse(log_lam):  # v of a clipped lambda
+        root = math.sqrt(min(max(math.exp(log_lam), 1e-6), 1e6))
+        return root + math.log(-math.expm1(-root))
+
+    v = inverse(log_lam)
+    for t, violation in enumerate(sequence):
+        average = violation if average is None else decay * average + (1 - decay) * violation
+        e = average / scale
+        if name == "log":
+            new = log_lam + rate * min(max(e, -1), 1)
+        elif name == "pi":
+            log_e = math.log(e) if e > WINDOW else math.log(WINDOW)
+            slow = log_e if slow is None else SLOW_DECAY * slow + (1 - SLOW_DECAY) * log_e
+            share = 1.0
+            if e > WINDOW:
+                share = min(max(1 - (slow - log_e) / PACE, 0), 1)
+                shares.append(share)
+            p = min(max(e, -WINDOW), WINDOW)
+            new = log_lam + share * rate * p + gain * (p - previous)
+            previous = p
+        elif name == "paper":
+            new = math.log(math.exp(log_lam) * min(max(math.exp(min(rate * average, 50)), 0.9), 1.1))
+        else:  # the state is v itself, as in the authors' code
+            moved = v + rate * average * 2 * np.logaddexp(0, v) / (1 + np.exp(-v))
+            new = 2 * math.log(max(np.logaddexp(0, moved), 1e-9))
+            v = moved if t >= warmup and 1e-6 < math.exp(new) < 1e6 else v if t < warmup else inverse(new)
+        if name in ("log", "pi"):
+            new = min(new, math.log(ceiling))
+        if t >= warmup:
+            log_lam = min(max(new, math.log(1e-6)), math.log(1e6))
+        found.append(math.exp(log_lam))
+    return np.array(found), shares
+
+
+def make(name, rate=0.0, gain=0.0, decay=0.99, lam=1.0, warmup=0, ceilings=(math.inf,) * 3):
+    return Multipliers(len(ceilings), name, rate, gain, decay, lam, warmup, ceilings)
+
+
+def trace(multipliers, sequence, scale, jit=True):
+    """lambda after each update of the library's, [T, J]."""
+    update = tf.function(lambda v: multipliers.update(v, scale), jit_compile=jit)
+    found = []
+    for row in np.asarray(sequence, "float32"):
+        update(tf.constant(row))
+        found.append(multipliers.lam.numpy())
+    return np.array(found)
+
+
+def violation_course(steps, seed=0):
+    """[T, 3] violations in units of their scales: learning, a plateau, a relapse, satisfaction; noise all along."""
+    t = np.linspace(0, 1, steps)[:, None]
+    base = np.hstack([4 * np.exp(-8 * t) - 0.05, 0.3 * np.cos(9 * t), np.where(t < 0.5, 1.5 - 2 * t, 2.5 * t - 1.6)])
+    return (base + 0.1 * np.random.default_rng(seed).standard_normal(base.shape)) * SCALES
+
+
+@pytest.mark.parametrize("name", list(CONTROLLERS))
+@pytest.mark.parametrize("settings", [
+    {},
+    {"decay": 0.0, "lam": 3.0, "warmup": 40},
+    {"rate": 0.2, "gain": 30.0, "decay": 0.8},  # far enough to meet the bounds
+    {"rate": 0.2, "ceilings": (5.0, 300.0, math.inf)},
+])  # fmt: skip
+def test_controllers_follow_their_simulation(name, settings):
+    """Three constraints at once: each moves as if it were alone."""
+    if name == "softplus2" and "rate" in settings:
+        settings = {**settings, "rate": 0.02}  # 0.2 moves lambda by factors of 50 a step and magnifies rounding
+    rate, gain = (settings.get(key, 0) or default for key, default in zip(("rate", "gain"), CONTROLLERS[name][1:]))
+    if name == "softplus2" and "rate" in settings:
+        rate = settings["rate"] = 0.02  # 0.2 would overflow the simulation's exp, not the library's
+    decay, lam, warmup = settings.get("decay", 0.99), settings.get("lam", 1.0), settings.get("warmup", 0)
+    sequence = violation_course(500)
+    ceilings = settings.get("ceilings", (1e6,) * 3)
+    found = trace(make(name, **settings), sequence, SCALES)
+    for j, scale in enumerate(SCALES):
+        expected, shares = simulate(name, sequence[:, j], scale, rate, gain, decay, lam, warmup, ceilings[j])
+        # float32 log lambda of up to 14 in size moves 500 times by rounding errors of 5e-7: 1e-4 and its double
+        np.testing.assert_allclose(found[:, j], expected, rtol=1e-4)
+        assert np.ptp(expected) > 0.01
+        if warmup:
+            np.testing.assert_allclose(found[: warmup, j], lam, rtol=1e-6)
+        if name == "pi" and j == 0 and not settings:
+            assert min(shares) == 0 and any(0 < share < 1 for share in shares)  # all sides of the rule were seen
+
+
+def test_average_starts_at_the_first_batch():
+    """No pull towards 0, not even by one step; pitfall of averages that start at 0."""
+    multipliers = make("log", decay=0.9, ceilings=(math.inf,) * 2)
+    multipliers.update(tf.constant([50.0, -3.0]), [1.0, 1.0])
+    np.testing.assert_allclose(multipliers.average, [50, -3], rtol=1e-6)
+    multipliers.update(tf.constant([40.0, -3.0]), [1.0, 1.0])
+    np.testing.assert_allclose(multipliers.average, [49, -3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(CONTROLLERS))
+def test_no_overflow_and_a_way_back(name):
+    """C = 1e6 in raw units (pitfall 13) for long, then a feasible target: lambda stays in its bounds and returns."""
+    rate = {"log": 0.1, "pi": 1.0, "paper": 1e-3, "softplus2": 1e-3}[name]
+    multipliers = make(name, rate, decay=0.9, ceilings=(math.inf,))
+    up = trace(multipliers, np.full((300, 1), 1e6), [1.0])
+    assert np.all(np.isfinite(up)) and np.all(np.diff(up[:, 0]) >= 0)
+    np.testing.assert_allclose(up[-1], 1e6, rtol=1e-3)
+    down = trace(multipliers, np.full((500, 1), -1e3), [1.0])
+    assert np.all(np.isfinite(down)) and down[-1] < 1e-3 and np.all(down >= 0.999e-6)
+    again = trace(multipliers, np.full((2500, 1), 1e3), [1.0])
+    assert again[-1] > 1  # the lower bound is no trap either
+
+
+@pytest.mark.parametrize("way", ["keras", "weights", "checkpoint"])
+def test_state_survives_saving(way, tiny, images, tmp_path):
+    """Interrupted inside the warm-up and resumed = not interrupted, to the bit (pitfall 16)."""
+    spec = "geco:constraints=re<=1;rmse<=0.2,warmup=6,rate=0.5,lam=2"
+
+    def fresh():
+        model = tiny(spec, learning_rate=1e-2)
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    def go_on(model, steps):
+        learn = tf.function(model.learn, jit_compile=True)
+        for _ in range(steps):
+            learn(tf.constant(images()))
+        return model
+
+    whole = go_on(fresh(), 12)
+    part = go_on(fresh(), 4)
+    if way == "keras":
+        part.save(tmp_path / "model.keras")
+        resumed = keras.models.load_model(tmp_path / "model.keras")
+    else:
+        resumed = fresh()
+        if way == "weights":
+            part.save_weights(tmp_path / "model.weights.h5")
+            resumed.load_weights(tmp_path / "model.weights.h5")
+            resumed.optimizer = part.optimizer  # weights are all this format promises
+        else:
+            checkpoints.save(tmp_path, part, {"epoch": 1})
+            assert checkpoints.restore_newest(tmp_path, resumed, print) == {"epoch": 1}
+    names = {v.name for v in resumed.multipliers.variables}
+    assert names == {"log_lam", "average", "previous", "slow", "updates"}
+    for v, stored in zip(resumed.multipliers.variables, part.multipliers.variables):
+        np.testing.assert_array_equal(v, stored)
+    assert resumed.multipliers._updates == 4 and resumed.step == 4
+    if way == "weights":
+        np.testing.assert_array_equal(resumed.arch.trainable_variables[0], part.arch.trainable_variables[0])
+        return
+    go_on(resumed, 8)
+    assert np.any(whole.multipliers.lam.numpy() != 2)
+    for v, expected in zip(resumed.weights, whole.weights):
+        np.testing.assert_array_equal(v, expected)
+
+
+def test_validation_moves_nothing(tiny, images):
+    """Neither lambda, nor the averages, nor the step (pitfall 12); `adapt` alone does."""
+    model = tiny("geco:kappa=1", learning_rate=1e-3, likelihood="gaussian:sigma=optimal")
+    batches = tf.data.Dataset.from_tensor_slices(images()).batch(5)
+    model.fit(batches, verbose=0, shuffle=False)
+    before = [np.asarray(v) for v in model.weights]
+    model.evaluate(batches, verbose=0)
+    Engine(model, 5).measure(tf.constant(images()))
+    model.objective(model.terms(images(), samples=3, seed=(1, 1)))
+    for v, old in zip(model.weights, before):
+        np.testing.assert_array_equal(v, old)
+    model.fit(batches, verbose=0, shuffle=False, validation_data=batches)
+    assert model.multipliers._updates == 6 and model.step == 6  # 3 batches, twice; none of validation
+
+
+def test_models_do_not_share_state(tiny, images):
+    """A second model starts at lambda = 1 although the first has moved (pitfall 7)."""
+    first = tiny("geco:kappa=0.1", learning_rate=1e-3)
+    first.learn(images())
+    second = tiny("geco:kappa=0.1")
+    assert first.multipliers.lam[0] != 1 and second.multipliers.lam[0] == 1 and second.multipliers._updates == 0
+    bounds = parse("re<=2")
+    assert bounds is not parse("re<=2") and bounds[0].bound == 4
+
+
+def test_violation_is_a_sum_over_all_pixels_less_kappa_squared_once(random_terms):
+    """Width is not height and there are 3 channels (pitfalls 4 and 15)."""
+    terms = random_terms(samples=2, batch=3)
+    found = violations(parse("re<=2;rmse<=0.3;nll<=40;kl<=5"), terms).numpy()
+    x, g = terms.x.numpy().astype(float), terms.mean.numpy().astype(float)
+    for k in range(2):
+        for b in range(3):
+            total = sum(
+                (x[b, h, w, c] - g[k, b, h, w, c]) ** 2 for h in range(4) for w in range(6) for c in range(3)
+            )
+            expected = [total - 4, total / 72 - 0.09, -terms.log_px[k, b] - 40, terms.kl[b] - 5]
+            np.testing.assert_allclose(found[:, k, b], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(batch_means(tf.constant(found)), found.reshape(4, -1).mean(axis=1), rtol=1e-6)
+
+
+def test_terms_hold_the_error_that_is_constrained(tiny, images):
+    model = tiny("geco", image_shape=(4, 6, 3), arch="conv:widths=4,latent=2,hidden=8")
+    x = images(shape=(4, 6, 3))
+    terms = model.terms(x, samples=2)
+    expected = np.sum((x / 255.0 - terms.mean.numpy().astype(float)) ** 2, axis=(2, 3, 4))
+    np.testing.assert_allclose(terms.sq_err, expected, rtol=1e-5)
+
+
+def test_ncc_is_the_correlation(random_terms):
+    terms = random_terms(samples=2, batch=3)
+    found = violations(parse("ncc>=0.9"), terms)[0]
+    for k in range(2):
+        for b in range(3):
+            r = np.corrcoef(terms.x[b].numpy().ravel(), terms.mean[k, b].numpy().ravel())[0, 1]
+            np.testing.assert_allclose(found[k, b], 0.9 - r, atol=1e-5)
+    brighter = terms._replace(mean=(0.2 + 0.5 * terms.x)[None])
+    np.testing.assert_allclose(violations(parse("ncc>=0.9"), brighter), -0.1, atol=1e-5)
+    blank = terms._replace(mean=tf.fill([2, 3, 4, 6, 3], 0.5))
+    np.testing.assert_allclose(violations(parse("ncc>=0.9"), blank), 0.9, atol=1e-3)
+
+
+def test_one_noise_for_gradient_and_multiplier(tiny, images):
+    """The step's gradient and its violation come from the same draw of z (pitfall 14)."""
+    model = tiny("geco:kappa=1,lam=3", arch="mlp:widths=12,latent=3")
+    model.compile(optimizer=keras.optimizers.SGD(1.0))
+    x, before = images(), [np.asarray(v) for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        terms = model.terms(x, seed=rng.fold(rng.fold((0, 0), TRAIN), 0), training=True)
+        loss = tf.reduce_mean(terms.kl + 3 * (terms.sq_err[0] - 1))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    logs = model.learn(x)
+    for v, old, g in zip(model.trainable_variables, before, gradients):
+        np.testing.assert_allclose(old - np.asarray(v), g, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.multipliers.average, [np.mean(terms.sq_err) - 1], rtol=1e-5)
+    np.testing.assert_allclose(logs["constraint"], terms.sq_err[0] - 1, rtol=1e-4)
+
+
+def test_gradient_is_of_the_batch_whatever_the_average(tiny, random_terms):
+    """d loss / d sq_err = lambda / K: no history in it, no decay factor (pitfall 11)."""
+    terms, model = random_terms(samples=4), tiny("geco:kappa=2,lam=5", image_shape=(4, 6, 3))
+    for _ in range(3):
+        model.adapt(terms)
+    model.multipliers._average.assign([1e4])
+    with tf.GradientTape() as tape:
+        tape.watch(terms.sq_err)
+        loss = tf.reduce_sum(model.objective(terms))
+    np.testing.assert_allclose(tape.gradient(loss, terms.sq_err), np.full((4, 5), model.multipliers.lam[0] / 4))
+
+
+def test_bound_on_the_rate_minimises_the_distortion(tiny, random_terms):
+    """kl<=eps: -E log p(x|z) + lambda (KL - eps); with more bounds beside it, too."""
+    terms = random_terms()
+    distortion, kl = -np.mean(terms.log_px, axis=0), terms.kl.numpy()
+    model = tiny("geco:constraints=kl<=3,lam=2", image_shape=(4, 6, 3))
+    np.testing.assert_allclose(model.objective(terms), distortion + 2 * (kl - 3), rtol=1e-5)
+    model = tiny("geco:constraints=re<=3;kl<=3,lam=2", image_shape=(4, 6, 3))
+    expected = distortion + 2 * (kl - 3) + 2 * (np.mean(terms.sq_err, axis=0) - 9)
+    np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-5)
+    assert set(model.measure(np.zeros((2, 4, 6, 3), "uint8"))) >= {"constraint", "constraint_2"}
+    assert set(model.state_logs()) == {"lambda", "lambda_2", "constraint_ma", "constraint_ma_2"}
+
+
+def levels(terms):
+    """Share of pixels on the wrong side of one half, [K, B]: nothing to differentiate."""
+    return tf.reduce_mean(tf.abs(tf.round(terms.x) - tf.round(terms.mean)), axis=[-3, -2, -1])
+
+
+def test_constraint_without_gradient_drives_lambda_only(tiny, images, gradients):
+    hard = tfvae.Constraint(levels, 0.01, differentiable=False)
+    soft = tfvae.Constraint(lambda terms: terms.sq_err, 0.01, differentiable=False)
+    x, kl_only = images(), gradients(tiny("beta:beta=1", likelihood="gaussian:sigma=1000000"), images())
+    for bound in (hard, soft):
+        model = tiny(tfvae.OBJECTIVES["geco"], constraints=[bound, "re<=1"], lam=4.0, warmup=0)
+        model.multipliers._log_lam.assign([math.log(4), -60.0])  # e^-60: the second one plays no part
+        for a, b in zip(gradients(model, x)[1][:2], kl_only[1][:2]):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        model.adapt(model.terms(x))
+        assert model.multipliers.lam[0] > 4
+        np.testing.assert_allclose(model.multipliers.average[0], np.mean(bound(model.terms(x))), rtol=1e-5)
+
+
+def test_any_callable_is_a_constraint(tiny, images):
+    """fn(terms) <= 0, [B] or [K, B]; named after the function."""
+
+    def dark(terms):
+        return tf.reduce_mean(terms.x, axis=[1, 2, 3]) - 0.5
+
+    for constraints in (dark, [dark, "re<=2"]):
+        model = tiny(tfvae.OBJECTIVES["geco"], constraints=constraints)
+        terms = model.terms(images(), samples=3)
+        expected = np.mean(images() / 255.0, axis=(1, 2, 3)) - 0.5
+        np.testing.assert_allclose(violations(model.bounds, terms)[0], np.tile(expected, (3, 1)), rtol=1e-4)
+        assert model.bounds[0].text == "dark"
+
+
+@pytest.mark.parametrize("text", ["re<4", "re<=", "re", "re>=4", "ncc<=0.9", "ncc>=1.5", "kl<=0", "re<=-1", "foo<=3",
+                                  "re<=4 kl<=3", "re<=four", ";", "re<=1e", "feature:/no/such/folder<=1"])  # fmt: skip
+def test_texts_that_do_not_parse(text):
+    with pytest.raises(UsageError, match="Expected"):
+        parse(text)
+
+
+@pytest.mark.parametrize("options", ["kappa=0", "kappa=-1", "controller=pid", "rate=-1", "gain=-1", "decay=1",
+                                     "lam=0", "warmup=-1", "constraints=re<=0"])  # fmt: skip
+def test_impossible_options(options, tiny):
+    with pytest.raises(UsageError, match="Expected"):
+        tiny("geco:" + options)
+
+
+def train_digits(spec, seed, steps, **options):
+    images = tf.constant(tfvae.datasets.load("digits", "train")[0][:1024])
+    model = tfvae.build(
+        spec, likelihood="gaussian:sigma=0.3", arch="mlp:widths=64,latent=8", image_shape=(8, 8, 1), seed=seed
+    )
+    model.compile(optimizer=keras.optimizers.Adam(3e-3))
+    order = np.random.default_rng(seed).integers(0, 1024, (steps, 64)).astype("int32")
+    logs = list(Engine(model, 64).blocks(images, order, count=1))
+    return model, logs
+
+
+@pytest.mark.parametrize("spec", ["geco:kappa=1.2", "geco-iwae:k=3,kappa=1.2"])
+def test_constraint_is_met_on_digits(spec):
+    """Real 8x8 digits, three seeds: the moving average ends within 5% of kappa^2, without any tuning."""
+    for seed in range(3):
+        model, _ = train_digits(spec, seed, 2500)
+        assert abs(model.multipliers.average[0]) < 0.05 * 1.2**2, seed
+        assert 1e-3 < model.multipliers.lam[0] < 1e3
