@@ -44,7 +44,7 @@ ARCHITECTURES = {
 }
 PRIORS = {"normal": "normal", "mixture": "mixture:components=3", "vamp": "vamp:components=3"}
 AXES = (OBJECTIVES, LIKELIHOODS, ARCHITECTURES, PRIORS)
-BATCH, STEPS = 16, 24
+BATCH, STEPS = 16, 16
 
 
 def covering(axes):
@@ -85,72 +85,67 @@ def make(row, **options):
 
 
 def fit(model, jit=True, steps=STEPS):
-    """Losses of an epoch of `steps` batches."""
-    engine = Engine(model, BATCH, jit=jit, mode="step")
-    order = np.concatenate([order_of(0, epoch, 64, BATCH) for epoch in range(steps // 4)])
-    data, losses, before = tf.constant(images()), [], 0.0
-    for done, sums, _ in engine.blocks(data, order, count=steps):
-        losses.append(sums[0] - before)
-        before = sums[0]
-    return np.array(losses)
+    """The losses of `steps` batches, compiled step by step or eager."""
+    tf.config.run_functions_eagerly(not jit)
+    try:
+        engine = Engine(model, BATCH, jit=jit, mode="step")
+        order = np.concatenate([order_of(0, epoch, 64, BATCH) for epoch in range(steps // 4)])
+        sums = [sums[0] for _, sums, _ in engine.blocks(tf.constant(images()), order, count=steps)]
+    finally:
+        tf.config.run_functions_eagerly(False)
+    return np.diff([0.0, *sums])
 
 
-def conforms(row, tmp_path):
-    """Learning, repetition, saving and the float range of one combination."""
+def error_of(model):
+    """Mean squared error on the data, with noise of its own."""
+    return float(tf.reduce_mean(model.terms(images(), seed=(5, 6)).sq_err))
+
+
+def learns(row, jit):
+    """Every objective here wants reconstructions to get closer."""
     model = make(row)
-    terms = model.terms(images(4), samples=2, seed=(3, 4))
+    before = error_of(model)
+    losses = fit(model, jit=jit)
+    assert np.isfinite(losses).all() and error_of(model) < before
+    return model, losses
+
+
+@pytest.mark.parametrize("row", QUICK, ids="|".join)
+def test_every_pair_conforms(row, tmp_path):
+    """Finite terms of the right shapes; learns; jit equals eager; saves and loads; low precision moves weights."""
+    terms = make(row).terms(images(4), samples=2, seed=(3, 4))
     assert all(np.isfinite(value).all() for value in terms if value is not None)
     assert terms.log_px.shape == (2, 4) and terms.kl.shape == (4,) and terms.mean.shape == (2, 4, 8, 8, 1)
-    before = float(tf.reduce_mean(model.terms(images(), seed=(5, 6)).sq_err))
-    losses = fit(model)
-    assert np.isfinite(losses).all()
-    after = model.terms(images(), seed=(5, 6))
-    assert float(tf.reduce_mean(after.sq_err)) < before  # every objective here wants reconstructions to get closer
-    np.testing.assert_array_equal(fit(make(row)), losses)  # XLA on a CPU repeats to the bit
+
+    model, losses = learns(row, jit=True)
+    # The noise is a function of the seed, not of the compiler: four steps differ by rounding only.
+    np.testing.assert_allclose(fit(make(row), jit=False, steps=4), losses[:4], rtol=1e-3, atol=1e-3)
 
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    seen = again.terms(images(), seed=(5, 6))
-    np.testing.assert_array_equal(seen.log_px, after.log_px)
-    np.testing.assert_array_equal(again.objective(seen), model.objective(after))
+    seen, known = (m.terms(images(), seed=(5, 6)) for m in (again, model))
+    np.testing.assert_array_equal(seen.log_px, known.log_px)
+    np.testing.assert_array_equal(again.objective(seen), model.objective(known))
     sample = model.sample(5, seed=(1, 2)).numpy()
     assert sample.shape == (5, 8, 8, 1) and sample.min() >= 0 and sample.max() <= 1
 
-
-@pytest.mark.parametrize("row", QUICK[::9], ids="|".join)
-def test_some_combinations_conform(row, tmp_path):
-    conforms(row, tmp_path)
+    low = make(row, precision="bfloat16")
+    before = [variable.numpy() for variable in low.trainable_variables]
+    assert np.isfinite(fit(low, jit=False, steps=4)).all()
+    moved = [not np.array_equal(old, new) for old, new in zip(before, low.trainable_variables)]
+    assert np.mean(moved) > 0.5  # some biases start and stay at zero under a ReLU that is off
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", list(itertools.product(*AXES)), ids="|".join)
-def test_every_combination_conforms(row, tmp_path):
-    conforms(row, tmp_path)
-
-
-def test_every_pair_takes_a_finite_step():
-    """Eager, so that ninety models need no compilation; the compiled path is the claim of the other tests."""
-    for row in QUICK:
-        model = make(row)
-        before = [variable.numpy() for variable in model.trainable_variables]
-        logs = model.learn(tf.constant(images(BATCH)))
-        assert all(np.isfinite(values).all() for values in logs.values()), row
-        moved = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables)]
-        assert np.mean(moved) > 0.5, row  # vamp's encoder and all decoders get gradients
+def test_every_combination_learns(row):
+    learns(row, jit=False)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_compiled_equals_eager(name):
-    """Ten steps agree to rounding, noise included: it is a function of the seed, not of the compiler."""
+def test_compiled_training_repeats_to_the_bit(name):
     row = (name, "gaussian", "mlp", "normal")
-    model, eager = make(row), make(row)
-    compiled = fit(model, jit=True, steps=8)
-    tf.config.run_functions_eagerly(True)
-    try:
-        plain = fit(eager, jit=False, steps=8)
-    finally:
-        tf.config.run_functions_eagerly(False)
-    np.testing.assert_allclose(compiled, plain, rtol=2e-4, atol=2e-3)
+    np.testing.assert_array_equal(fit(make(row), steps=8), fit(make(row), steps=8))
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import tfvae
 from tfvae import checkpoints, rng
-from tfvae.constraints import batch_means, parse, violations
+from tfvae.constraints import parse
 from tfvae.engine import Engine
 from tfvae.errors import UsageError
 from tfvae.multipliers import CONTROLLERS, PACE, SLOW_DECAY, WINDOW, Multipliers
@@ -87,21 +87,19 @@ def violation_course(steps, seed=0):
 def test_controllers_follow_their_simulation(name, settings):
     """Three constraints at once: each moves as if it were alone."""
     if name == "softplus2" and "rate" in settings:
-        settings = {**settings, "rate": 0.02}  # 0.2 moves lambda by factors of 50 a step and magnifies rounding
+        settings = {**settings, "rate": 0.002}  # 0.2 moves lambda by factors of 50 a step and magnifies rounding
     rate, gain = (settings.get(key, 0) or default for key, default in zip(("rate", "gain"), CONTROLLERS[name][1:]))
-    if name == "softplus2" and "rate" in settings:
-        rate = settings["rate"] = 0.02  # 0.2 would overflow the simulation's exp, not the library's
     decay, lam, warmup = settings.get("decay", 0.99), settings.get("lam", 1.0), settings.get("warmup", 0)
     sequence = violation_course(500)
     ceilings = settings.get("ceilings", (1e6,) * 3)
     found = trace(make(name, **settings), sequence, SCALES)
     for j, scale in enumerate(SCALES):
         expected, shares = simulate(name, sequence[:, j], scale, rate, gain, decay, lam, warmup, ceilings[j])
-        # float32 log lambda of up to 14 in size moves 500 times by rounding errors of 5e-7: 1e-4 and its double
+        # float32: log lambda, up to 14 in size, moves 500 times with rounding errors of up to 5e-7
         np.testing.assert_allclose(found[:, j], expected, rtol=1e-4)
         assert np.ptp(expected) > 0.01
         if warmup:
-            np.testing.assert_allclose(found[: warmup, j], lam, rtol=1e-6)
+            np.testing.assert_allclose(found[:warmup, j], lam, rtol=1e-6)
         if name == "pi" and j == 0 and not settings:
             assert min(shares) == 0 and any(0 < share < 1 for share in shares)  # all sides of the rule were seen
 
@@ -127,6 +125,20 @@ def test_no_overflow_and_a_way_back(name):
     assert np.all(np.isfinite(down)) and down[-1] < 1e-3 and np.all(down >= 0.999e-6)
     again = trace(multipliers, np.full((2500, 1), 1e3), [1.0])
     assert again[-1] > 1  # the lower bound is no trap either
+
+
+@pytest.mark.parametrize("name", ["log", "softplus2"])
+def test_a_target_that_the_model_can_reach_is_reached(name, tiny):
+    """The exact model with 2 of 5 dimensions in z: |x - g(z)|^2 = 2 min(1, 1 / (2 lambda)) + floor, by hand.
+
+    Variances are 1, 1, .3, .3, .3, so the floor is 0.9, and kappa^2 = 1.2 has its optimum at lambda = 10 / 3.
+    """
+    model = tiny(f"geco:kappa={1.2**0.5},controller={name},rate=0.05,decay=0.9", image_shape=(1, 5, 1))
+    update = tf.function(lambda v: model.multipliers.update(v, model.scales))
+    for _ in range(1500):
+        lam = model.multipliers.lam.numpy()
+        update(2 * np.minimum(1, 1 / (2 * lam)) + 0.9 - 1.2)
+    np.testing.assert_allclose(model.multipliers.lam, 10 / 3, rtol=0.01)
 
 
 @pytest.mark.parametrize("way", ["keras", "weights", "checkpoint"])
@@ -175,12 +187,12 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
 
 def test_validation_moves_nothing(tiny, images):
     """Neither lambda, nor the averages, nor the step (pitfall 12); `adapt` alone does."""
-    model = tiny("geco:kappa=1", learning_rate=1e-3, likelihood="gaussian:sigma=optimal")
-    batches = tf.data.Dataset.from_tensor_slices(images()).batch(5)
+    model = tiny("geco:kappa=1", learning_rate=1e-3, jit=False, likelihood="gaussian:sigma=optimal")
+    batches = tf.data.Dataset.from_tensor_slices(images(18)).batch(6)
     model.fit(batches, verbose=0, shuffle=False)
     before = [np.asarray(v) for v in model.weights]
     model.evaluate(batches, verbose=0)
-    Engine(model, 5).measure(tf.constant(images()))
+    Engine(model, 6).measure(tf.constant(images()))
     model.objective(model.terms(images(), samples=3, seed=(1, 1)))
     for v, old in zip(model.weights, before):
         np.testing.assert_array_equal(v, old)
@@ -196,42 +208,6 @@ def test_models_do_not_share_state(tiny, images):
     assert first.multipliers.lam[0] != 1 and second.multipliers.lam[0] == 1 and second.multipliers._updates == 0
     bounds = parse("re<=2")
     assert bounds is not parse("re<=2") and bounds[0].bound == 4
-
-
-def test_violation_is_a_sum_over_all_pixels_less_kappa_squared_once(random_terms):
-    """Width is not height and there are 3 channels (pitfalls 4 and 15)."""
-    terms = random_terms(samples=2, batch=3)
-    found = violations(parse("re<=2;rmse<=0.3;nll<=40;kl<=5"), terms).numpy()
-    x, g = terms.x.numpy().astype(float), terms.mean.numpy().astype(float)
-    for k in range(2):
-        for b in range(3):
-            total = sum(
-                (x[b, h, w, c] - g[k, b, h, w, c]) ** 2 for h in range(4) for w in range(6) for c in range(3)
-            )
-            expected = [total - 4, total / 72 - 0.09, -terms.log_px[k, b] - 40, terms.kl[b] - 5]
-            np.testing.assert_allclose(found[:, k, b], expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(batch_means(tf.constant(found)), found.reshape(4, -1).mean(axis=1), rtol=1e-6)
-
-
-def test_terms_hold_the_error_that_is_constrained(tiny, images):
-    model = tiny("geco", image_shape=(4, 6, 3), arch="conv:widths=4,latent=2,hidden=8")
-    x = images(shape=(4, 6, 3))
-    terms = model.terms(x, samples=2)
-    expected = np.sum((x / 255.0 - terms.mean.numpy().astype(float)) ** 2, axis=(2, 3, 4))
-    np.testing.assert_allclose(terms.sq_err, expected, rtol=1e-5)
-
-
-def test_ncc_is_the_correlation(random_terms):
-    terms = random_terms(samples=2, batch=3)
-    found = violations(parse("ncc>=0.9"), terms)[0]
-    for k in range(2):
-        for b in range(3):
-            r = np.corrcoef(terms.x[b].numpy().ravel(), terms.mean[k, b].numpy().ravel())[0, 1]
-            np.testing.assert_allclose(found[k, b], 0.9 - r, atol=1e-5)
-    brighter = terms._replace(mean=(0.2 + 0.5 * terms.x)[None])
-    np.testing.assert_allclose(violations(parse("ncc>=0.9"), brighter), -0.1, atol=1e-5)
-    blank = terms._replace(mean=tf.fill([2, 3, 4, 6, 3], 0.5))
-    np.testing.assert_allclose(violations(parse("ncc>=0.9"), blank), 0.9, atol=1e-3)
 
 
 def test_one_noise_for_gradient_and_multiplier(tiny, images):
@@ -262,59 +238,6 @@ def test_gradient_is_of_the_batch_whatever_the_average(tiny, random_terms):
     np.testing.assert_allclose(tape.gradient(loss, terms.sq_err), np.full((4, 5), model.multipliers.lam[0] / 4))
 
 
-def test_bound_on_the_rate_minimises_the_distortion(tiny, random_terms):
-    """kl<=eps: -E log p(x|z) + lambda (KL - eps); with more bounds beside it, too."""
-    terms = random_terms()
-    distortion, kl = -np.mean(terms.log_px, axis=0), terms.kl.numpy()
-    model = tiny("geco:constraints=kl<=3,lam=2", image_shape=(4, 6, 3))
-    np.testing.assert_allclose(model.objective(terms), distortion + 2 * (kl - 3), rtol=1e-5)
-    model = tiny("geco:constraints=re<=3;kl<=3,lam=2", image_shape=(4, 6, 3))
-    expected = distortion + 2 * (kl - 3) + 2 * (np.mean(terms.sq_err, axis=0) - 9)
-    np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-5)
-    assert set(model.measure(np.zeros((2, 4, 6, 3), "uint8"))) >= {"constraint", "constraint_2"}
-    assert set(model.state_logs()) == {"lambda", "lambda_2", "constraint_ma", "constraint_ma_2"}
-
-
-def levels(terms):
-    """Share of pixels on the wrong side of one half, [K, B]: nothing to differentiate."""
-    return tf.reduce_mean(tf.abs(tf.round(terms.x) - tf.round(terms.mean)), axis=[-3, -2, -1])
-
-
-def test_constraint_without_gradient_drives_lambda_only(tiny, images, gradients):
-    hard = tfvae.Constraint(levels, 0.01, differentiable=False)
-    soft = tfvae.Constraint(lambda terms: terms.sq_err, 0.01, differentiable=False)
-    x, kl_only = images(), gradients(tiny("beta:beta=1", likelihood="gaussian:sigma=1000000"), images())
-    for bound in (hard, soft):
-        model = tiny(tfvae.OBJECTIVES["geco"], constraints=[bound, "re<=1"], lam=4.0, warmup=0)
-        model.multipliers._log_lam.assign([math.log(4), -60.0])  # e^-60: the second one plays no part
-        for a, b in zip(gradients(model, x)[1][:2], kl_only[1][:2]):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-        model.adapt(model.terms(x))
-        assert model.multipliers.lam[0] > 4
-        np.testing.assert_allclose(model.multipliers.average[0], np.mean(bound(model.terms(x))), rtol=1e-5)
-
-
-def test_any_callable_is_a_constraint(tiny, images):
-    """fn(terms) <= 0, [B] or [K, B]; named after the function."""
-
-    def dark(terms):
-        return tf.reduce_mean(terms.x, axis=[1, 2, 3]) - 0.5
-
-    for constraints in (dark, [dark, "re<=2"]):
-        model = tiny(tfvae.OBJECTIVES["geco"], constraints=constraints)
-        terms = model.terms(images(), samples=3)
-        expected = np.mean(images() / 255.0, axis=(1, 2, 3)) - 0.5
-        np.testing.assert_allclose(violations(model.bounds, terms)[0], np.tile(expected, (3, 1)), rtol=1e-4)
-        assert model.bounds[0].text == "dark"
-
-
-@pytest.mark.parametrize("text", ["re<4", "re<=", "re", "re>=4", "ncc<=0.9", "ncc>=1.5", "kl<=0", "re<=-1", "foo<=3",
-                                  "re<=4 kl<=3", "re<=four", ";", "re<=1e", "feature:/no/such/folder<=1"])  # fmt: skip
-def test_texts_that_do_not_parse(text):
-    with pytest.raises(UsageError, match="Expected"):
-        parse(text)
-
-
 @pytest.mark.parametrize("options", ["kappa=0", "kappa=-1", "controller=pid", "rate=-1", "gain=-1", "decay=1",
                                      "lam=0", "warmup=-1", "constraints=re<=0"])  # fmt: skip
 def test_impossible_options(options, tiny):
@@ -329,14 +252,18 @@ def train_digits(spec, seed, steps, **options):
     )
     model.compile(optimizer=keras.optimizers.Adam(3e-3))
     order = np.random.default_rng(seed).integers(0, 1024, (steps, 64)).astype("int32")
-    logs = list(Engine(model, 64).blocks(images, order, count=1))
-    return model, logs
+    list(Engine(model, 64).blocks(images, order, count=1))
+    return model
 
 
-@pytest.mark.parametrize("spec", ["geco:kappa=1.2", "geco-iwae:k=3,kappa=1.2"])
-def test_constraint_is_met_on_digits(spec):
-    """Real 8x8 digits, three seeds: the moving average ends within 5% of kappa^2, without any tuning."""
+@pytest.mark.parametrize("spec, steps", [
+    ("geco:kappa=1.2,controller=log,rate=0.01", 2500),
+    pytest.param("geco-iwae:k=3,kappa=1.2,controller=log,rate=0.01", 2500, marks=pytest.mark.slow),
+    pytest.param("geco:kappa=1.2", 12000, marks=pytest.mark.slow),  # pi's integral rests while e falls by itself
+])  # fmt: skip
+def test_constraint_is_met_on_digits(spec, steps):
+    """Real 8x8 digits, three seeds: the moving average ends within 5% of kappa^2, at a moderate lambda."""
     for seed in range(3):
-        model, _ = train_digits(spec, seed, 2500)
+        model = train_digits(spec, seed, steps)
         assert abs(model.multipliers.average[0]) < 0.05 * 1.2**2, seed
-        assert 1e-3 < model.multipliers.lam[0] < 1e3
+        assert 1 < model.multipliers.lam[0] < 20

@@ -1,4 +1,4 @@
-"""The linear-Gaussian model has everything in closed form (Tipping & Bishop, 1999): bounds, gaps, gradients, optimum."""
+"""The linear-Gaussian model has all in closed form (Tipping & Bishop, 1999): bounds, gaps, gradients, optimum."""
 
 import keras
 import numpy as np
@@ -31,9 +31,7 @@ def linear(objective="elbo", shift=0.0, stretch=1.0):
     kernel = W / SIGMA**2 * POSTERIOR_VARIANCE
     log_stddev = 0.5 * np.log(POSTERIOR_VARIANCE) + np.log(stretch)
     raw = 8 * np.arctanh(log_stddev / 8)  # undoes the bound 8 tanh(raw / 8)
-    model.arch.encoder.set_weights(
-        [np.hstack([kernel, np.zeros_like(kernel)]), np.hstack([shift - B @ kernel, raw])]
-    )
+    model.arch.encoder.set_weights([np.hstack([kernel, np.zeros_like(kernel)]), np.hstack([shift - B @ kernel, raw])])
     model.arch.decoder.set_weights([W.T, B])
     return model
 

@@ -71,9 +71,7 @@ def check_place(run_dir, root):
     place = pathlib.Path(run_dir or root).absolute()
     above = next(folder for folder in (place, *place.parents) if folder.exists())
     if not above.is_dir():
-        raise StorageError(
-            f"Expected a folder for runs. Received: {place}; {above} is a file. Choose another."
-        )
+        raise StorageError(f"Expected a folder for runs. Received: {place}; {above} is a file. Choose another.")
     if not os.access(above, os.W_OK | os.X_OK):
         raise StorageError(f"Expected to write into {above}. Received: no permission. Choose another place.")
 

@@ -13,7 +13,7 @@ APT = pathlib.Path(__file__).parent.parent / ".ci" / "apt"
 ARCH = ("--arch", "mlp:widths=512-256,latent=32")
 FASHION = ("--dataset", "fashion_mnist", "--kappa", "4", "--epochs", "12", *ARCH)
 # kappa scales with the root of the number of pixels; 8x8 digits need more epochs of their 1,600 images.
-DIGITS = ("--dataset", "digits", "--kappa", "1.2", "--epochs", "100", "--batch-size", "64", *ARCH)
+DIGITS = ("--dataset", "digits", "--kappa", "1.8", "--epochs", "60", "--batch-size", "64", *ARCH)
 
 
 def install_debian_package():

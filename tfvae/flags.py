@@ -89,17 +89,13 @@ def add_root(parser):
 
 
 def add_run(parser):
-    parser.add_argument(
-        "run", nargs="?", default=LATEST, metavar="RUN", help=f"run folder (default: {LATEST})"
-    )
+    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=f"run folder (default: {LATEST})")
 
 
 def add_picture(parser, name, seed=True):
     """What all verbs that make a picture of a run share."""
     add_run(parser)
-    parser.add_argument(
-        "-o", "--output", default=name, metavar="PNG", help=f"the file to write (default: {name})"
-    )
+    parser.add_argument("-o", "--output", default=name, metavar="PNG", help=f"the file to write (default: {name})")
     if seed:
         parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the draws (default: 0)")
 

@@ -53,9 +53,7 @@ def data(args):
     """``tfvae data list|prepare|info``."""
     if args.action == "list":
         entries = datasets.names()
-        rows = [tuple(entries[0])] + [
-            tuple(text_of(value or None) for value in entry.values()) for entry in entries
-        ]
+        rows = [tuple(entries[0])] + [tuple(text_of(value or None) for value in entry.values()) for entry in entries]
         print(aligned(rows))
         return 0
     if not args.name:
@@ -64,9 +62,7 @@ def data(args):
     if args.action == "prepare":
         print(datasets.prepare(args.name, raw_dir=args.raw_dir))
     else:
-        print(
-            aligned([(key, text_of(value)) for key, value in datasets.info(args.name, args.raw_dir).items()])
-        )
+        print(aligned([(key, text_of(value)) for key, value in datasets.info(args.name, args.raw_dir).items()]))
     return 0
 
 
@@ -125,9 +121,7 @@ def probe_xla(tf):
 def examine():
     """What reports of problems need: versions, devices, XLA, space, data; no names of people or hosts."""
     begun = time.monotonic()
-    report = {
-        "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    }
+    report = {"cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
     try:
         tf = import_tensorflow()
         report |= describe_environment()
@@ -157,9 +151,5 @@ def is_here(name):
 def doctor(args):
     """``tfvae doctor``."""
     report = plain(examine())
-    print(
-        json.dumps(report)
-        if args.json
-        else aligned([(name, text_of(value)) for name, value in report.items()])
-    )
+    print(json.dumps(report) if args.json else aligned([(name, text_of(value)) for name, value in report.items()]))
     return 0

@@ -17,9 +17,9 @@ from tfvae.errors import UsageError, unknown
 # lambda lies in [1e-6, 1e6]: an infeasible target cannot wind it up beyond what a feasible one can unwind.
 LOG_BOUND = 6 * math.log(10.0)
 
-# Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.3 means
-# that the violation shrinks by a factor e every 3,300 steps.
-WINDOW, PACE, SLOW_DECAY = 0.1, 0.3, 0.999
+# Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.5 means
+# that the violation shrinks by a factor e every 2,000 steps.
+WINDOW, PACE, SLOW_DECAY = 0.1, 0.5, 0.999
 
 
 def log_controller(state, e, average, rate, gain):
