@@ -4,8 +4,8 @@
     python benchmarks/geco_fashion_mnist.py --quick    # 3 epochs, to see that it runs
 
 Writes results/geco_*.{md,csv,png}. Setting: 784-512-256-200 and its mirror image, Adam 1e-3, batch 128, all 60,000
-training images; 40 epochs for the controllers, 100 for the comparison, 200 for the long runs; lambda's peak is that of the
-epochs' ends.
+training images; 40 epochs for the controllers, 100 for the comparison, 200 for the long runs. lambda's peak is that of
+the epochs' ends.
 """
 
 import argparse

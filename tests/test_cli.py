@@ -128,21 +128,21 @@ def test_damaged_data_are_named_with_exit_code_3(here, capsys):
     assert everything(here) == before
 
 
-def test_places_that_cannot_be_written_have_exit_code_7(here, capsys):
+def test_places_that_cannot_be_written_have_exit_code_2(here, capsys):
     (here / "taken").mkdir()
     (here / "file").write_text("kept")
     before = everything(here)
-    fails(capsys, [*TRAIN, "--run-dir", "taken"], 7, "taken, which exists", "tfvae resume taken")
-    fails(capsys, [*TRAIN, "--run-dir", "file"], 7, "which exists")
-    fails(capsys, [*TRAIN, "--run-dir", "file/run"], 7, "is a file")
-    fails(capsys, [*TRAIN, "--root", "file"], 7, "is a file")
+    fails(capsys, [*TRAIN, "--run-dir", "taken"], 2, "taken, which exists", "tfvae resume taken")
+    fails(capsys, [*TRAIN, "--run-dir", "file"], 2, "which exists")
+    fails(capsys, [*TRAIN, "--run-dir", "file/run"], 2, "is a file")
+    fails(capsys, [*TRAIN, "--root", "file"], 2, "is a file")
     assert everything(here) == before and (here / "file").read_text() == "kept"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_no_permission_has_exit_code_7(here, capsys):
+def test_no_permission_has_exit_code_2(here, capsys):
     (here / "locked").mkdir(mode=0o500)
-    fails(capsys, [*TRAIN, "--root", "locked/runs"], 7, "permission")
+    fails(capsys, [*TRAIN, "--root", "locked/runs"], 2, "permission")
 
 
 def test_a_disk_full_at_the_start_leaves_no_run(here, capsys, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_disk_full_at_the_start_leaves_no_run(here, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    fails(capsys, TRAIN, 7, "No space left on device")
+    fails(capsys, TRAIN, 2, "No space left on device")
     assert everything(here) == [] or everything(here) == ["runs", "runs/digits", "runs/digits/geco"]
 
 

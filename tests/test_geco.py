@@ -39,6 +39,8 @@ def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling):
             if e > WINDOW:
                 share = min(max(1 - (slow - log_e) / PACE, 0), 1)
                 shares.append(share)
+            if e > 0 and math.exp(log_lam) > ceiling:
+                share *= 0.1
             p = min(max(e, -WINDOW), WINDOW)
             new = log_lam + share * rate * p + gain * (p - previous)
             previous = p
@@ -48,8 +50,6 @@ def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling):
             moved = v + rate * average * 2 * np.logaddexp(0, v) / (1 + np.exp(-v))
             new = 2 * math.log(max(np.logaddexp(0, moved), 1e-9))
             v = moved if t >= warmup and 1e-6 < math.exp(new) < 1e6 else v if t < warmup else inverse(new)
-        if name in ("log", "pi"):
-            new = min(new, math.log(ceiling))
         if t >= warmup:
             log_lam = min(max(new, math.log(1e-6)), math.log(1e6))
         found.append(math.exp(log_lam))

@@ -66,7 +66,7 @@ def test_the_folder_is_as_documented(whole):
 
 @pytest.mark.parametrize("blocks", [1, 6, 10])
 def test_a_stopped_run_resumes_to_the_same_bits(whole, tmp_path, blocks):
-    """Stopped within epoch 1, 2 and 3 (of 4 steps in as many blocks), also twice: weights, optimizer, lambda, metrics.csv."""
+    """Stopped within epochs 1, 2 and 3, and twice: weights, optimizer, multipliers and metrics.csv are equal."""
     run = runs.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), stop=stop_after(blocks), **SETTINGS)
     assert run.status == "stopped"
     run = runs.resume(run.path, stop=stop_after(2))
@@ -135,7 +135,7 @@ def test_nothing_is_written_for_what_cannot_train(tmp_path):
 
 
 def test_an_existing_folder_is_refused(whole):
-    with pytest.raises(StorageError, match="tfvae resume"):
+    with pytest.raises(UsageError, match="tfvae resume"):
         runs.train(run_dir=str(whole.path), root=str(whole.path.parent), **SETTINGS)
     assert whole.status == "finished"
 

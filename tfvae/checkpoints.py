@@ -15,6 +15,8 @@ KEEP = 2  # the newest, and the one before in case the newest is damaged
 def variables_of(model):
     """{name: variable}, named by position: Keras' own names count up within a process. No optimizer, none of its."""
     optimizer = getattr(model, "optimizer", None)
+    if optimizer and not optimizer.built:
+        optimizer.build(model.trainable_variables)  # or its moments would be passed over
     groups = {"model": model.variables, "optimizer": optimizer.variables if optimizer else ()}
     return {f"{group}/{i:04d}": v for group, items in groups.items() for i, v in enumerate(items)}
 

@@ -10,7 +10,7 @@ import threading
 from tfvae import datasets, specs
 from tfvae.cli import settings_of
 from tfvae.environment import import_tensorflow
-from tfvae.errors import StorageError, UsageError
+from tfvae.folders import check_place, find
 from tfvae.inspection import aligned, plain, text_of
 from tfvae.progress import Live, Plain
 
@@ -53,29 +53,6 @@ def make_reporter():
     return Live() if sys.stderr.isatty() else Plain()
 
 
-def existing_run(path):
-    """`path`, if it is a run folder."""
-    path = pathlib.Path(path)
-    if not (path / "config.json").is_file():
-        raise UsageError(f"Expected a run folder. Received: {path}. List them with  tfvae runs")
-    return path
-
-
-def check_place(run_dir, root):
-    """Refuse, before anything is loaded, a folder that exists or a place that cannot be written."""
-    if run_dir and os.path.lexists(run_dir):
-        raise StorageError(
-            f"Expected a new run folder. Received: {run_dir}, which exists. "
-            f"Continue it with  tfvae resume {run_dir}  or choose another --run-dir."
-        )
-    place = pathlib.Path(run_dir or root).absolute()
-    above = next(folder for folder in (place, *place.parents) if folder.exists())
-    if not above.is_dir():
-        raise StorageError(f"Expected a folder for runs. Received: {place}; {above} is a file. Choose another.")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise StorageError(f"Expected to write into {above}. Received: no permission. Choose another place.")
-
-
 def train(args):
     """``tfvae train OBJECTIVE``."""
     config = settings_of(args)
@@ -101,7 +78,7 @@ def train(args):
 
 def resume(args):
     """``tfvae resume RUN``."""
-    existing_run(args.run)
+    find(args.run)
     reporter = make_reporter()
     import_tensorflow()
     from tfvae import runs
@@ -131,7 +108,7 @@ def finish(run, reporter, stop):
 
 def evaluate(args):
     """``tfvae evaluate RUN``."""
-    existing_run(args.run)
+    find(args.run)
     import_tensorflow()
     from tfvae.evaluate import evaluate as measure
 

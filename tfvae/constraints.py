@@ -15,7 +15,7 @@ class Constraint:
     """C = fn(terms) - bound (or bound - fn(terms) for ``>=``), to be driven to C <= 0.
 
     Args:
-        fn: Terms -> [K, B] or [B].
+        fn: Terms -> [K, B], [B] or a scalar.
         bound: the target of fn, in fn's units.
         text: how the constraint is written, for columns and messages.
         scale: the unit of C for the controller, > 0; default |bound|, or 1.
@@ -23,7 +23,7 @@ class Constraint:
         differentiable: False lets it drive lambda only, through a stopped gradient.
         rate_side: True if the objective must then minimise the distortion (a bound on the KL).
         pixel_error: True if fn is a squared error of pixels: no rate-distortion curve of D pixels is steeper than
-            D / (2 error) (Shannon's lower bound), so no multiplier need exceed D / (2 bound).
+            D / (2 error) (Shannon's lower bound), so a multiplier seldom needs to exceed D / (2 bound).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Constraint:
     def __call__(self, terms):
         """The violation, [K, B]; at most 0 where the constraint holds."""
         value = tf.cast(self.fn(terms), tf.float32)
-        if value.shape.rank == 1:
+        if value.shape.rank < 2:
             value = tf.broadcast_to(value, tf.shape(terms.sq_err))
         violation = value - self.bound if self.upper else self.bound - value
         return violation if self.differentiable else tf.stop_gradient(violation)
@@ -98,9 +98,9 @@ def feature_distance(path):
 
 
 def squared(text, bound):
-    """A bound on an error becomes one on its square; it must be positive."""
-    if bound <= 0:
-        raise UsageError(f"Expected a bound > 0. Received: {text!r}.")
+    """A bound on an error becomes one on its square; it must be positive and finite."""
+    if not (bound > 0 and bound**2 < math.inf):
+        raise UsageError(f"Expected a bound > 0, and finite. Received: {text!r}.")
     return bound**2
 
 

@@ -25,15 +25,13 @@ def obtain():
     """The settings of the data set that can be had, and one line that says which and how."""
     if is_here("fashion_mnist"):
         return FASHION, "Fashion-MNIST: found on this machine"
-    if install_debian_package() and is_here("fashion_mnist"):
-        return FASHION, "Fashion-MNIST: installed Debian's package dataset-fashion-mnist"
     try:
         place = datasets.prepare("fashion_mnist")
         return FASHION, f"Fashion-MNIST: downloaded with TFDS, prepared in {place}"
     except TfvaeError:
-        return DIGITS, (
-            "Fashion-MNIST cannot be installed or downloaded here, so the demo takes the built-in 8x8 digits"
-        )
+        if install_debian_package() and is_here("fashion_mnist"):
+            return FASHION, "Fashion-MNIST: TFDS cannot download here, so Debian's dataset-fashion-mnist was installed"
+    return DIGITS, "Fashion-MNIST can neither be downloaded nor installed here: the demo takes the built-in 8x8 digits"
 
 
 def step(*argv):

@@ -4,14 +4,14 @@ import pathlib
 
 import numpy as np
 
-from tfvae.commands import existing_run
 from tfvae.environment import import_tensorflow
 from tfvae.errors import DataError, UsageError
+from tfvae.folders import find
 
 
 def open_run(path):
     """(run, model) of a run folder."""
-    existing_run(path)
+    find(path)
     import_tensorflow()
     from tfvae import runs
 

@@ -24,7 +24,7 @@ WINDOW, PACE, SLOW_DECAY = 0.1, 0.5, 0.999
 
 def log_controller(state, e, average, rate, gain):
     """log lambda += rate * clip(e, -1, 1): scale-free, and at most a factor exp(rate) a step."""
-    return tf.minimum(state._log_lam + rate * tf.clip_by_value(e, -1.0, 1.0), state.log_ceiling)
+    return state._log_lam + rate * tf.clip_by_value(e, -1.0, 1.0)
 
 
 def pi_controller(state, e, average, rate, gain):
@@ -33,17 +33,19 @@ def pi_controller(state, e, average, rate, gain):
     Summed over the steps, log lambda = gain * p_t + rate * sum of p: the proportional part lets go as soon as the
     constraint is met, where a wound-up integral has to be unwound (Sohrabi et al., 2024, "On PI controllers for
     updating Lagrange multipliers"). Beyond the window the integral only makes up for missing progress: it rests
-    while e falls by itself at the wanted pace, measured by how far log e's slow average lags behind log e.
+    while e falls by itself at the wanted pace, measured by how far log e's slow average lags behind log e; above
+    the steepest slope that unrestricted codes could have (`ceilings`) it grows ten times slower.
     """
     p = tf.clip_by_value(e, -WINDOW, WINDOW)
     log_e = tf.math.log(tf.maximum(e, WINDOW))
     slow_decay = SLOW_DECAY * tf.cast(state._updates > 0, tf.float32)
     slow = slow_decay * state._slow + (1.0 - slow_decay) * log_e
     needed = tf.where(e > WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / PACE, 0.0, 1.0), 1.0)
+    needed *= tf.where((e > 0.0) & (state._log_lam > state.log_ceilings), 0.1, 1.0)
     state._slow.assign(slow)
     step = needed * rate * p + gain * (p - state._previous)
     state._previous.assign(p)
-    return tf.minimum(state._log_lam + step, state.log_ceiling)
+    return state._log_lam + step
 
 
 def paper_controller(state, e, average, rate, gain):
@@ -79,7 +81,7 @@ class Multipliers(keras.layers.Layer):
         decay: of the moving average.
         initial: lambda at the start.
         warmup: updates during which lambda stays as it is; the moving average runs.
-        ceilings: [J] values that ``log`` and ``pi`` keep lambda below.
+        ceilings: [J] values above which ``pi`` raises lambda ten times slower.
     """
 
     def __init__(self, count, controller, rate, gain, decay, initial, warmup, ceilings):
@@ -90,15 +92,16 @@ class Multipliers(keras.layers.Layer):
             ("rate", rate, rate >= 0),
             ("gain", gain, gain >= 0),
             ("decay", decay, 0 <= decay < 1),
-            ("lam", initial, initial > 0),
+            ("lam", initial, 1e-6 <= initial <= 1e6),
             ("warmup", warmup, warmup >= 0),
         ):
             if not good:
-                raise UsageError(f"Expected geco's {name} to be positive (decay: below 1). Received: {name}={value}.")
+                rule = "between 1e-6 and 1e6" if name == "lam" else "in [0, 1)" if name == "decay" else ">= 0"
+                raise UsageError(f"Expected geco's {name} {rule}. Received: {name}={value}.")
         self.controller, default_rate, default_gain = CONTROLLERS[controller]
         self.rate, self.gain = rate or default_rate, gain or default_gain
         self.decay, self.warmup = decay, int(warmup)
-        self.log_ceiling = [min(LOG_BOUND, math.log(max(ceiling, initial))) for ceiling in ceilings]
+        self.log_ceilings = [math.log(ceiling) for ceiling in ceilings]
         start = keras.initializers.Constant(math.log(initial))
         self._log_lam = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
         self._average = self.add_weight(name="average", shape=(count,), initializer="zeros", trainable=False)
@@ -119,6 +122,7 @@ class Multipliers(keras.layers.Layer):
     def update(self, violation, scale):
         """One step from the batch mean of each violation, [J]; scale [J] > 0 makes it dimensionless."""
         violation = tf.stop_gradient(violation)
+        violation = tf.where(tf.math.is_finite(violation), violation, self._average)  # NaN would stay for good
         decay = self.decay * tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
         average = decay * self._average + (1.0 - decay) * violation
         moved = self.controller(self, average / scale, average, self.rate, self.gain)

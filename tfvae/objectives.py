@@ -110,15 +110,19 @@ class GECO(VAE):
         """sum_j lambda_j C_j, [K, B]."""
         return tf.tensordot(self.multipliers.lam, violations(self.bounds, terms), axes=1)
 
+    def felt(self, terms):
+        """The violations as the loss averages them over K, [J, K, B]."""
+        return violations(self.bounds, terms)
+
     def objective(self, terms):
         base = -mean_k(terms.log_px) if self.rate_side else terms.kl
         return base + mean_k(self.lagrangian(terms))
 
     def adapt(self, terms):
-        self.multipliers.update(batch_means(violations(self.bounds, terms)), self.scales)
+        self.multipliers.update(batch_means(self.felt(terms)), self.scales)
 
     def measures(self, terms):
-        means = tf.reduce_mean(violations(self.bounds, terms), axis=1)  # [J, B]
+        means = tf.reduce_mean(self.felt(terms), axis=1)  # [J, B]
         return super().measures(terms) | {name: means[j] for j, name in enumerate(self.columns("constraint"))}
 
     def columns(self, stem):
@@ -190,6 +194,8 @@ class MIWAE(IWAE):
         self.m, self.samples = int(m), int(m) * int(k)
 
     def bound(self, terms, log_w):
+        if (log_w.shape[0] or self.m) % self.m:
+            raise UsageError(f"Expected samples in {self.m} equal groups. Received: samples={log_w.shape[0]}.")
         groups = tf.reshape(log_w, [self.m, -1, tf.shape(log_w)[1]])
         return mean_k(tf.reduce_logsumexp(groups, axis=1) - tf.math.log(tf.cast(tf.shape(groups)[1], tf.float32)))
 
@@ -241,9 +247,9 @@ class GECOIWAE(GECO):
         base = distortion if self.rate_side else -iwae(log_weights(terms)) - distortion
         return base + tf.reduce_sum(share * self.lagrangian(terms), axis=0)
 
-    def adapt(self, terms):
-        share = self.shares(terms) * tf.cast(tf.shape(terms.log_px)[0], tf.float32)  # mean 1 over K
-        self.multipliers.update(batch_means(share * violations(self.bounds, terms)), self.scales)
+    def felt(self, terms):
+        samples = tf.cast(tf.shape(terms.log_px)[0], tf.float32)
+        return samples * self.shares(terms) * super().felt(terms)  # the weights have mean 1 over K
 
 
 class TCVAE(VAE):

@@ -1,11 +1,5 @@
 """A run: one folder that explains itself. `train`, `resume` and `load` are the doors for Python and command line."""
 
-import csv
-import datetime
-import io
-import os
-import pathlib
-import shutil
 import time
 
 import keras
@@ -16,23 +10,13 @@ from tfvae import checkpoints, datasets, storage
 from tfvae.config import Config
 from tfvae.engine import Engine, order_of
 from tfvae.environment import describe_environment
-from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
+from tfvae.errors import DataError, DivergedError, IntegrityError, UsageError
 from tfvae.factory import build
+from tfvae.folders import find, new_run
 from tfvae.progress import Silent
 from tfvae.verdict import verdict
 
-LEADING = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
-OF_CONSTRAINTS = ("lambda", "constraint", "constraint_ma")
 CHECKPOINT_SECONDS = 20.0  # at most this much work is lost; the last epoch is saved always
-
-
-def column_order(name):
-    """Sort key of metrics.csv: the leading columns, each constraint's three, validation's."""
-    if name in LEADING:
-        return (0, LEADING.index(name), 0)
-    stem, _, number = name.rpartition("_")
-    stem, number = (stem, int(number)) if number.isdigit() else (name, 1)
-    return (1, number, OF_CONSTRAINTS.index(stem)) if stem in OF_CONSTRAINTS else (2, 0, 0)
 
 
 def data_of(config, split):
@@ -75,80 +59,6 @@ def compile_for(model, config, count):
     model.optimizer.build(model.trainable_variables)
 
 
-class Run:
-    """A run folder: ``config.json env.json metrics.csv STATUS checkpoints/ plots/ samples/ report.html``."""
-
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-
-    @property
-    def config(self):
-        return Config.from_dict(storage.read_json(self.path / "config.json"))
-
-    @property
-    def status(self):
-        """running, finished, stopped or failed."""
-        return (self.path / "STATUS").read_text().strip()
-
-    @status.setter
-    def status(self, word):
-        storage.write_bytes(self.path / "STATUS", (word + "\n").encode())
-
-    @property
-    def rows(self):
-        """metrics.csv, numbers converted."""
-        path = self.path / "metrics.csv"
-        if not path.exists():
-            return []
-        with open(path, newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-    def write_rows(self, rows):
-        """Replace metrics.csv; its columns are those of the first row."""
-        if not rows:
-            return
-        names = sorted(rows[0], key=column_order)
-        text = io.StringIO()
-        table = csv.DictWriter(text, names, lineterminator="\n")
-        table.writeheader()
-        table.writerows({**row, "epoch": int(row["epoch"]), "step": int(row["step"])} for row in rows)
-        storage.write_bytes(self.path / "metrics.csv", text.getvalue().encode())
-
-
-def new_run(config, environment, run_dir="", root="runs"):
-    """Create the folder of a run; an existing one is never touched."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    family = pathlib.Path(root) / config.dataset.replace(":", "-").replace("/", "_") / config.objective_name
-    path = pathlib.Path(run_dir) if run_dir else family / f"{stamp}-{config.hash}"
-    if path.exists():
-        raise StorageError(
-            f"Expected a new run folder. Received: {path}, which exists. Continue it with  tfvae resume {path}  "
-            "or choose another --run-dir."
-        )
-    run = Run(path)
-    with storage.explained(path):
-        try:
-            for part in ("checkpoints", "plots", "samples"):
-                (path / part).mkdir(parents=True)
-            storage.write_json(path / "config.json", config.to_dict())
-            storage.write_json(path / "env.json", environment)
-            run.status = "running"
-            point_latest(pathlib.Path(root), path)
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-    return run
-
-
-def point_latest(root, path):
-    """``runs/latest`` -> the newest run."""
-    root.mkdir(parents=True, exist_ok=True)
-    beside = root / f".latest-{os.getpid()}"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(path, root))
-    os.replace(beside, root / "latest")
-
-
 def check_fit(config, images, reporter):
     """Refuse what cannot be trained; say what is unusual."""
     if config.batch_size > len(images):
@@ -175,7 +85,8 @@ def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, **s
         stop: called after each block of steps; True saves and stops.
 
     Raises:
-        UsageError, DataError: nothing is written. StorageError: the folder exists or cannot be written.
+        UsageError (the folder exists or cannot be made, too), DataError: nothing is written.
+        StorageError: the disk is full later on; the last checkpoint is intact.
         DivergedError: the loss is no longer finite; STATUS says failed.
     """
     reporter = reporter or Silent()
@@ -207,14 +118,6 @@ def resume(path, *, reporter=None, stop=None, epochs=None):
         storage.write_json(run.path / "config.json", values)
     run.status = "running"
     return fit(run, config, model, images, reporter, stop or (lambda: False))
-
-
-def find(path):
-    """A run folder by its path, ``latest`` included."""
-    path = pathlib.Path(path)
-    if not (path / "config.json").is_file():
-        raise UsageError(f"Expected a run folder (with config.json). Received: {path}. List them with  tfvae runs.")
-    return Run(path.resolve())
 
 
 def load(path):

@@ -129,6 +129,8 @@ class VAE(keras.Model):
             raise DataError(f"Expected images of shape {self.image_shape}. Received: {tuple(x.shape[1:])}.")
         grey = tf.cast(x, tf.float32)
         if x.dtype != tf.uint8:
+            if not tf.as_dtype(x.dtype).is_floating:
+                raise DataError(f"Expected uint8 images, or floats in [0, 1]. Received: {x.dtype}.")
             return grey
         if self.binarize == "dynamic":
             return tf.cast(rng.uniform(tf.shape(x), seed) < grey / 255.0, tf.float32)
@@ -187,7 +189,8 @@ class VAE(keras.Model):
 
     def test_step(self, data):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.track(self.measure(x))
+        seen = tf.cast(self._trackers[0].count, tf.int32)  # so that each batch has noise of its own
+        return self.track(self.measure(x, seen))
 
     def get_config(self):
         """Every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
