@@ -96,3 +96,29 @@ def test_any_callable_is_a_constraint(tiny, images):
 def test_texts_that_do_not_parse(text):
     with pytest.raises(UsageError, match="Expected"):
         parse(text)
+
+
+def test_features_of_a_saved_model_are_compared(tmp_path, random_terms):
+    """feature:PATH is |f(x) - f(g(z))|^2 for a SavedModel's own f, with gradients to g."""
+    kernel = np.random.default_rng(0).standard_normal((72, 4)).astype("float32")
+
+    class Features(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.kernel = tf.Variable(kernel)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 4, 6, 3])])
+        def __call__(self, x):
+            return tf.reshape(x, [-1, 72]) @ self.kernel
+
+    tf.saved_model.save(Features(), str(tmp_path))
+    (constraint,) = parse(f"feature:{tmp_path}<=2")
+    terms = random_terms()
+    flat = (terms.mean - terms.x).numpy().reshape(4, 5, 72)
+    with tf.GradientTape() as tape:
+        tape.watch(terms.mean)
+        found = constraint(terms)
+    np.testing.assert_allclose(found, ((flat @ kernel) ** 2).sum(-1) - 2.0, rtol=1e-4)
+    np.testing.assert_allclose(
+        tape.gradient(found, terms.mean).numpy().reshape(4, 5, 72), 2 * flat @ kernel @ kernel.T, rtol=1e-3, atol=1e-3
+    )

@@ -35,7 +35,10 @@ def verdict(model, rows):
         since, off = met_since(values, bound.scale), 100 * values[-1] / bound.scale
         state = f"constraint {bound.text}: violation {values[-1]:+.4g} ({off:+.2f}% of {bound.scale:.4g})"
         if since:
-            lines.append(f"{state}, met within 1% since epoch {since}; lambda {lams[-1]:.4g}, peak {max(lams):.4g}")
+            step = int(rows[since - 1]["step"])
+            lines.append(
+                f"{state}, met within 1% since epoch {since} (step {step}); lambda {lams[-1]:.4g}, peak {max(lams):.4g}"
+            )
         elif infeasible(values, lams, bound.scale):
             lines.append(
                 f"{state}, NOT met and no longer falling while lambda grows ({lams[-1]:.4g}): it looks infeasible "
