@@ -4,28 +4,20 @@
     python benchmarks/geco_fashion_mnist.py --quick    # 3 epochs, to see that it runs
 
 Writes results/geco_*.{md,csv,png}. Setting: 784-512-256-200 and its mirror image, Adam 1e-3, batch 128, all 60,000
-training images; 40 epochs for the controllers, 100 for the comparison, 200 for the long runs. lambda's peak is that of
-the epochs' ends.
+training images; 200 epochs, 40 for the controllers and the comparison (100 at kappa 3, whose multiplier has just come
+down at 40). lambda's peak is that of the epochs' ends.
 """
 
 import argparse
 import csv
 import math
-import shutil
 
-from common import RESULTS, Plain, finished, measured, runs, table
+from common import RESULTS, finished, table
 
 from tfvae.plots import curves, planes
 from tfvae.verdict import met_since
 
 ARCH = "mlp:widths=512-256,latent=200"
-CONTROLLERS = {
-    "pi": "controller=pi",
-    "log, rate 0.003": "controller=log",
-    "log, rate 0.01": "controller=log,rate=0.01",
-    "paper": "controller=paper",
-    "softplus2": "controller=softplus2",
-}
 
 
 def train(name, objective, epochs, **settings):
@@ -55,11 +47,13 @@ def write(name, rows):
     print(table(rows, columns), flush=True)
 
 
-def controllers(epochs):
-    found = {label: train(f"controller-{label.replace(', rate ', '-')}-{epochs}", f"geco:kappa=4,{options}", epochs)
-             for label, options in CONTROLLERS.items()}  # fmt: skip
+def controllers(epochs, long):
+    """The default beside the others at kappa 4; its run is the long one's beginning."""
+    found = {"pi (default)": geco_run(4, long)}
+    for name in ("log", "paper", "softplus2"):
+        found[name] = train(f"controller-{name}-{epochs}", f"geco:kappa=4,controller={name}", epochs)
     write("geco_controllers", [geco_row(label, run, 4, epochs) for label, run in found.items()])
-    traces = {label: run.rows for label, run in found.items()}
+    traces = {label: run.rows[:epochs] for label, run in found.items()}
     curves.compare_curves(traces, "lambda", RESULTS / "geco_controllers_lambda.png", log=True)
     curves.compare_curves(traces, "sq_err", RESULTS / "geco_controllers_error.png", log=True, hlines={"kappa^2": 16.0})
 
@@ -68,20 +62,9 @@ def geco_run(kappa, epochs):
     return train(f"geco-kappa{kappa}-{epochs}", f"geco:kappa={kappa}", epochs)
 
 
-def longer(kappa, epochs, more):
-    """The run of `epochs`, continued in a copy: a resumed run is the uninterrupted one to the bit."""
-    short = geco_run(kappa, epochs).path
-    path = short.with_name(f"geco-kappa{kappa}-{more}")
-    if not path.exists():
-        shutil.copytree(short, path)
-    run = runs.find(path)
-    return run if run.rows[-1]["epoch"] == more else runs.resume(path, epochs=more, reporter=Plain())
-
-
-def long_runs(epochs, more, at):
+def long_runs(epochs, at):
     """kappa 3, 4, 5: at epoch `at` and at the end."""
-    found = {kappa: longer(kappa, epochs, more) for kappa in (3, 4, 5)}
-    epochs = more
+    found = {kappa: geco_run(kappa, epochs) for kappa in (3, 4, 5)}
     rows = [geco_row(f"kappa {kappa}", run, kappa, epoch) for kappa, run in found.items() for epoch in (at, epochs)]
     write("geco_kappa", rows)
     targets = {f"kappa^2 = {kappa**2}": float(kappa**2) for kappa in found}
@@ -95,70 +78,74 @@ def beta_run(beta, epochs):
     return train(f"beta-{beta:.4f}-{epochs}", f"beta:beta={beta:.6f}", epochs, likelihood=f"gaussian:sigma={0.5**0.5}")
 
 
-def point(label, group, run):
-    """Training error and KL at the end, and the distortion at the sigma that suits this run best (seed 000)."""
-    error, kl, dims = run.rows[-1]["sq_err"], run.rows[-1]["rate"], 784
+def point(label, group, row):
+    """A training row as a point of the plane; its distortion is at the sigma that suits the run best (seed 000)."""
+    error, dims = row["sq_err"], 784
     nll = 0.5 * dims * (math.log(2 * math.pi * error / dims) + 1)
-    test = measured(run, "test")
-    return {"run": label, "group": group, "error": error, "KL": kl, "distortion, optimal sigma": nll,
-            "test error": test["sq_err"], "test KL": test["rate"],
-            "test distortion, optimal sigma": test["distortion_optimal_sigma"]}  # fmt: skip
+    return {"run": label, "group": group, "epoch": int(row["epoch"]), "error": error, "KL": row["rate"],
+            "distortion, optimal sigma": nll}  # fmt: skip
 
 
-def tuned_beta(error, start, epochs, tries):
-    """Secant steps in log beta until a beta-VAE has this training error; the two nearest runs bracket it."""
-    known, log_beta = [], math.log(start)
-    for _ in range(tries):
-        run = beta_run(math.exp(log_beta), epochs)
-        known.append((log_beta, math.log(run.rows[-1]["sq_err"]), run))
-        slope = 0.5  # d log error / d log beta of these nets, until two runs measure it
-        if len(known) > 1:
-            (b0, e0, _), (b1, e1, _) = known[-2:]
-            slope = (e1 - e0) / (b1 - b0) if abs(b1 - b0) > 1e-3 and e1 != e0 else slope
-        log_beta += (math.log(error) - known[-1][1]) / slope
-    # The best two of the tries; KL(error) between them is near enough to a power law.
-    known.sort(key=lambda item: abs(item[1] - math.log(error)))
-    (b0, e0, near), (b1, e1, far) = known[:2]
-    share = (math.log(error) - e0) / (e1 - e0)
-    kls = [math.log(run.rows[-1]["rate"]) for run in (near, far)]
-    return math.exp(b0 + share * (b1 - b0)), math.exp(kls[0] + share * (kls[1] - kls[0])), near, far
+def tuned_beta(error, start, epochs):
+    """A beta-VAE with this training error: a run at 1 / lambda, one corrected by its miss, and the line between.
+
+    KL over error is near enough to a power law between the two: -> beta, KL, the two (beta, last row).
+    """
+    betas, rows = [start], []
+    for _ in range(2):
+        rows.append(beta_run(betas[-1], epochs).rows[-1])
+        # error ~ beta^(1/2) nearby: land close, if possible on the other side, but never so close that noise decides
+        move = 2.5 * math.log(error / rows[-1]["sq_err"])
+        betas.append(betas[-1] * math.exp(math.copysign(max(abs(move), 0.05), move)))
+    errors, kls = ([math.log(row[name]) for row in rows] for name in ("sq_err", "rate"))
+    share = (math.log(error) - errors[0]) / (errors[1] - errors[0])
+    between = [math.exp(u + share * (v - u)) for u, v in ([math.log(b) for b in betas[:2]], kls)]
+    return *between, list(zip(betas, rows))
 
 
-def fair(epochs, tries):
-    """KL of GECO over that of the beta-VAE at the same training error and epochs."""
+def fair(kappas, long):
+    """KL of GECO over that of the beta-VAE at the same training error and epochs; `kappas`: {kappa: epochs}."""
     rows, points, panels = [], [], {}
-    sweep = [point(f"beta {beta}", "beta-VAE of seed 000", beta_run(beta, epochs)) for beta in (0.5, 1.0, 2.0)]
-    for kappa in (3, 4, 5):
-        run = geco_run(kappa, epochs)
-        geco = point(f"GECO kappa {kappa}", "GECO", run)
-        beta, kl, near, far = tuned_beta(geco["error"], 1.0 / run.rows[-1]["lambda"], epochs, tries)
-        tuned = [point(f"beta {r.config.objective.partition('=')[2][:5]}", "beta-VAE, tuned", r) for r in (near, far)]
-        rows.append({"kappa": kappa, "GECO error": geco["error"], "GECO KL": geco["KL"], "beta at that error": beta,
-                     "beta-VAE KL at that error": kl, "GECO KL / beta-VAE KL": geco["KL"] / kl})  # fmt: skip
-        points += [geco, *tuned]
-        panels[f"kappa {kappa}"] = [geco, *tuned, *sweep]
+    for kappa, epochs in kappas.items():
+        row = geco_run(kappa, long).rows[epochs - 1]
+        geco = point(f"GECO kappa {kappa}", "GECO", row)
+        beta, kl, tuned = tuned_beta(row["sq_err"], 1.0 / row["lambda"], epochs)
+        found = [geco, *(point(f"beta {b:.3g}", "beta-VAE, tuned to the error", r) for b, r in tuned)]
+        rows.append({"kappa": kappa, "epochs": epochs, "GECO error": geco["error"], "GECO KL": geco["KL"],
+                     "beta at that error": beta, "beta-VAE KL at that error": kl,
+                     "GECO KL / beta-VAE KL": geco["KL"] / kl})  # fmt: skip
+        points += found
+        panels[f"kappa {kappa}, {epochs} epochs"] = found
+    epochs = min(kappas.values())
+    sweep = [point(f"beta {beta}", "beta-VAE of seed 000", beta_run(beta, epochs).rows[-1]) for beta in (0.5, 2.0)]
     write("geco_fair", rows)
     write("geco_fair_points", points + sweep)
     named = {
         title: [
-            {"label": p["run"], "group": p["group"], "x": p["KL"], "y": p["distortion, optimal sigma"]} for p in found
+            {"label": p["run"], "group": p["group"], "x": p["KL"], "y": p["distortion, optimal sigma"]}
+            for p in found + sweep
         ]
         for title, found in panels.items()
     }
     planes.information_plane(
-        None, RESULTS / "geco_information_plane.png", y_label="distortion at the optimal sigma, nats per image",
-        title="Fashion-MNIST, training set", panels=named)  # fmt: skip
+        None,
+        RESULTS / "geco_information_plane.png",
+        y_label="distortion at the optimal sigma, nats per image",
+        title=f"Fashion-MNIST, training set; the sweep at {epochs} epochs",
+        panels=named,
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--part", choices=["controllers", "fair", "long"], nargs="*")
+    parser.add_argument("--part", choices=["long", "controllers", "fair"], nargs="*")
     args = parser.parse_args()
-    parts = args.part or ["controllers", "fair", "long"]
-    if "controllers" in parts:
-        controllers(3 if args.quick else 40)
+    parts = args.part or ["long", "controllers", "fair"]
+    long, at = (6, 3) if args.quick else (200, 40)
     if "long" in parts:
-        long_runs(3 if args.quick else 100, 6 if args.quick else 200, 2 if args.quick else 40)
+        long_runs(long, at)
+    if "controllers" in parts:
+        controllers(at, long)
     if "fair" in parts:
-        fair(3 if args.quick else 100, 2)
+        fair({4: at, 5: at} if args.quick else {4: at, 5: at, 3: 100}, long)

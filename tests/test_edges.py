@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfvae
 from tfvae import checkpoints
+from tfvae.engine import Engine
 from tfvae.errors import DataError, UsageError
 from tfvae.objectives import GECO
 from tfvae.terms import mean_k
@@ -42,7 +44,9 @@ def test_a_scalar_constraint_beside_others(images):
     np.testing.assert_array_equal(model.felt(terms)[0], np.full((3, 4), 2.0))
 
 
-@pytest.mark.parametrize("text", ["re<=1e999", "re<=0", "kl<=-1", "ncc>=2", "re>=4", "re<4", "xx<=1", "", "feature:<=1"])
+@pytest.mark.parametrize(
+    "text", ["re<=1e999", "re<=0", "kl<=-1", "ncc>=2", "re>=4", "re<4", "xx<=1", "", "feature:<=1"]
+)
 def test_constraints_that_make_no_sense(text):
     with pytest.raises(UsageError, match="Expected"):
         GECO(ARCH, "gaussian", image_shape=(8, 8, 1), constraints=text or ";")
@@ -109,5 +113,43 @@ def test_the_readme_objective_trains(images):
 
     model = tfvae.build(FreeBits, likelihood="gaussian", arch=ARCH, image_shape=(8, 8, 1))
     model.compile("adam")
-    losses = [float(np.mean(model.learn(images(16))["loss"])) for _ in range(5)]
+    losses = [float(np.mean(model.learn(images(16))[0]["loss"])) for _ in range(5)]
     assert losses[-1] < losses[0] and model.get_config()["floor"] == 4.0
+
+
+@pytest.mark.parametrize("mode", ["loop", "step"])
+@pytest.mark.parametrize("jit", [True, False])
+def test_a_step_that_is_not_finite_changes_nothing(images, mode, jit):
+    """NaN pixels in the second of three batches: that step is skipped and counted, the others are as without it."""
+    x = images(24).astype(np.float32) / 255.0
+    bad = x.copy()
+    bad[8:16] = np.nan
+    order = np.arange(24, dtype=np.int32).reshape(3, 8)
+
+    def fit(data, rows):
+        model = tiny("geco:kappa=2")
+        model.compile(keras.optimizers.Adam(0.01))
+        model.optimizer.build(model.trainable_variables)
+        engine = Engine(model, 8, jit=jit, mode=mode)
+        *_, (done, sums, means) = engine.blocks(tf.constant(data), order[rows], count=1)
+        return model, sums[-1], means
+
+    one, sound, _ = fit(x, [0])
+    model, sound, means = fit(bad, [0, 1])
+    assert sound == 1.0 and all(np.isfinite(value) for value in means.values())
+    assert int(model.step) == 2  # the place in the data moves on
+    for a, b in zip((*one.variables, *one.optimizer.variables), (*model.variables, *model.optimizer.variables)):
+        if a is not one.step:
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    model, sound, means = fit(bad, [0, 1, 2])
+    assert sound == 2.0 and not np.array_equal(one.arch.trainable_variables[0], model.arch.trainable_variables[0])
+
+
+def test_keras_fit_skips_a_bad_batch_too(images):
+    model = tiny("elbo")
+    model.compile(keras.optimizers.Adam(0.01))
+    x = images(24).astype(np.float32) / 255.0
+    x[8:16] = np.nan
+    logs = model.fit(x, batch_size=8, epochs=1, shuffle=False, verbose=0).history
+    assert np.isfinite(logs["loss"]).all() and np.isfinite(logs["sq_err"]).all()
+    assert all(np.isfinite(v).all() for v in model.variables)

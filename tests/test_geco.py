@@ -219,7 +219,7 @@ def test_one_noise_for_gradient_and_multiplier(tiny, images):
         terms = model.terms(x, seed=rng.fold(rng.fold((0, 0), TRAIN), 0), training=True)
         loss = tf.reduce_mean(terms.kl + 3 * (terms.sq_err[0] - 1))
     gradients = tape.gradient(loss, model.trainable_variables)
-    logs = model.learn(x)
+    logs, _ = model.learn(x)
     for v, old, g in zip(model.trainable_variables, before, gradients):
         np.testing.assert_allclose(old - np.asarray(v), g, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(model.multipliers.average, [np.mean(terms.sq_err) - 1], rtol=1e-5)

@@ -140,12 +140,14 @@ def test_an_existing_folder_is_refused(whole):
     assert whole.status == "finished"
 
 
-def test_divergence_is_reported_and_the_last_good_state_stays(tmp_path):
-    """A learning rate of 1e30 overflows: exit 6, STATUS failed, no non-finite number in metrics.csv."""
+def test_divergence_is_reported(tmp_path):
+    """A learning rate of 1e30 throws the weights out of range: exit 6, STATUS failed, nothing non-finite on disk."""
     with pytest.raises(DivergedError, match="learning-rate"):
-        runs.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"learning_rate": 1e30}))
-    run = runs.Run(tmp_path / "run")
-    assert run.status == "failed"
+        runs.train(
+            run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"learning_rate": 1e30, "batch_size": 8})
+        )
+    run = runs.find(tmp_path / "run")
+    assert run.status == "failed" and DivergedError.exit_code == 6
     assert all(np.isfinite(list(row.values())).all() for row in run.rows)
 
 

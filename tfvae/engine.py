@@ -59,13 +59,13 @@ class Engine:
 
     def _loop(self, images, order, start, stop, sums):
         def body(i, sums):
-            x = tf.gather(images, order[i])
-            return i + 1, sums + self._columns_of(self.model.learn(x))
+            return i + 1, self._one(images, order[i], sums)
 
         return tf.while_loop(lambda i, _: i < stop, body, (start, sums))[1]
 
     def _one(self, images, rows, sums):
-        return sums + self._columns_of(self.model.learn(tf.gather(images, rows)))
+        logs, sound = self.model.learn(tf.gather(images, rows))
+        return sums + tf.concat([self._columns_of(logs), [tf.cast(sound, tf.float32)]], axis=0)
 
     def _measure_batch(self, images, start, index, size):
         x = tf.ensure_shape(images[start : start + size], [size, *images.shape[1:]])
@@ -81,12 +81,14 @@ class Engine:
     def blocks(self, images, order, done=0, sums=None, count=8):
         """Learn from the rows of `order` [steps, B], in `count` pieces: yields (steps done, sums, means so far).
 
+        The last of the sums counts the steps that were sound; the others were skipped (see `VAE.learn`).
+
         Args:
             images: the resident data, [N, H, W, C].
             done, sums: where an interrupted epoch stood, as yielded before.
         """
         steps = len(order)
-        sums = tf.constant(sums if sums is not None else [0.0] * self.width)
+        sums = tf.constant(sums if sums is not None else [0.0] * (self.width + 1))
         edges = [edge for edge in np.linspace(0, steps, min(count, steps) + 1).astype(int).tolist() if edge > done]
         rows = tf.constant(order)
         for stop in edges:
@@ -97,7 +99,7 @@ class Engine:
                     sums = self._learn(images, order[i], sums)
             done = stop
             totals = sums.numpy()
-            yield done, totals.tolist(), dict(zip(self.columns, (totals / stop).tolist()))
+            yield done, totals.tolist(), dict(zip(self.columns, (totals[:-1] / max(totals[-1], 1.0)).tolist()))
 
     def measure(self, images):
         """{column: mean over images} without learning; a shorter last batch counts by its size."""

@@ -160,7 +160,7 @@ class Loop:
         position = checkpoints.restore_newest(run.path / "checkpoints", model, reporter.line)
         self.position = position or {"epoch": 0, "done": 0, "sums": None, "seconds": 0.0}
         self.rows = [row for row in run.rows if row["epoch"] <= self.position["epoch"]]
-        self.saved = self.started = time.monotonic()
+        self.saved, self.skipped = time.monotonic(), 0
 
     def run_all(self):
         """True if the last epoch was reached, False if `stop` ended it."""
@@ -182,6 +182,7 @@ class Loop:
         blocks = self.engine.blocks(self.images, order, self.position["done"], self.position["sums"])
         for done, sums, means in blocks:
             self.position |= {"done": done, "sums": sums, "seconds": seconds + time.monotonic() - begun}
+            self.check_sound(epoch, done, done - int(sums[-1]))
             self.reporter.block(epoch, self.config.epochs, done, len(order), means)
             if done < len(order) and self.stop():
                 self.save()
@@ -198,12 +199,26 @@ class Loop:
         self.finish_epoch(row, speed)
         return not self.stop() or epoch == self.config.epochs
 
+    def check_sound(self, epoch, done, skipped):
+        """Say that steps were skipped for numbers that are not finite; give up when most of an epoch's are."""
+        if skipped > max(10, done // 2):
+            raise DivergedError(
+                f"Expected finite numbers. Received: {skipped} of {done} steps of epoch {epoch} skipped for NaN or "
+                f"infinity. The last checkpoint is in {self.run.path / 'checkpoints'}; lower --learning-rate or set "
+                "--clip-norm 1."
+            )
+        if skipped > self.skipped:
+            self.reporter.line(f"epoch {epoch}: {skipped} of {done} steps skipped, their numbers were not finite")
+        self.skipped = skipped
+
     def finish_epoch(self, row, speed):
         """Write the row, check it, save if it is time."""
         self.position = {"epoch": row["epoch"], "done": 0, "sums": None, "seconds": self.position["seconds"]}
-        if not all(np.isfinite(value) for value in row.values()):
+        self.skipped = 0
+        broken = [name for name, value in row.items() if not np.isfinite(value)]
+        if broken:
             raise DivergedError(
-                f"Expected finite numbers. Received: a loss of {row['loss']} in epoch {row['epoch']}. The last good "
+                f"Expected finite numbers. Received: {broken[0]} = {row[broken[0]]} in epoch {row['epoch']}. The last "
                 f"checkpoint is in {self.run.path / 'checkpoints'}; lower --learning-rate or set --clip-norm 1."
             )
         self.rows.append(row)

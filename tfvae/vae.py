@@ -1,5 +1,7 @@
 """VAE: what every objective shares. A subclass says what it minimises; nothing else."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -153,7 +155,11 @@ class VAE(keras.Model):
         return self.l2 * tf.add_n([tf.reduce_sum(tf.square(tf.cast(v, tf.float32))) for v in kernels])
 
     def learn(self, x):
-        """One optimisation step on images x: -> {column: [B]}, the loss first."""
+        """One optimisation step on images x: -> ({column: [B]}, the loss first; whether the step counted, bool).
+
+        A step whose loss or gradients are not finite leaves every variable but the step number as it was, and its
+        columns are 0. The choice is made by ``where`` inside the program: XLA drops asserts.
+        """
         seed = rng.fold(rng.fold((self.seed, 0), TRAIN), self.step)
         with tf.GradientTape() as tape:
             terms = self.terms(x, seed=seed, training=True)
@@ -164,11 +170,25 @@ class VAE(keras.Model):
             scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        self.optimizer.apply(gradients, variables)
-        self.adapt(terms)
-        self.likelihood.adapt(tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32))
+        sound = tf.math.is_finite(total)
+        if self.precision != "float16":  # whose loss scale meets infinities by itself, and shrinks
+            sound = tf.reduce_all([sound, *(tf.reduce_all(tf.math.is_finite(g)) for g in gradients)])
+        with self.kept_unless(sound):
+            self.optimizer.apply(gradients, variables)
+            self.adapt(terms)
+            self.likelihood.adapt(tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32))
         self.step.assign_add(1)
-        return {"loss": loss, **self.measures(terms)}
+        logs = {"loss": loss, **self.measures(terms)}
+        return {name: tf.where(sound, value, tf.zeros_like(value)) for name, value in logs.items()}, sound
+
+    @contextlib.contextmanager
+    def kept_unless(self, sound):
+        """Undo what the block assigns to any variable if `sound` is False."""
+        variables = [v for v in (*self.variables, *self.optimizer.variables) if v is not self.step]
+        before = [tf.identity(tf.convert_to_tensor(v)) for v in variables]
+        yield
+        for variable, old in zip(variables, before):
+            variable.assign(tf.where(sound, tf.convert_to_tensor(variable), old))
 
     def measure(self, x, index=0):
         """The columns of `learn` without learning; batch `index` of an evaluation has noise of its own."""
@@ -178,14 +198,15 @@ class VAE(keras.Model):
 
     # --- Keras -------------------------------------------------------------------------------------------------
 
-    def track(self, logs):
+    def track(self, logs, sound=True):
         for tracker in self._trackers:
-            tracker.update_state(logs[tracker.name])  # vectors [B], so that a short last batch weighs less
+            values = logs[tracker.name]  # vectors [B], so that a short last batch weighs less
+            tracker.update_state(values, sample_weight=tf.cast(sound, tf.float32) * tf.ones_like(values))
         return {tracker.name: tracker.result() for tracker in self._trackers} | self.state_logs()
 
     def train_step(self, data):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.track(self.learn(x))
+        return self.track(*self.learn(x))
 
     def test_step(self, data):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
