@@ -1,0 +1,117 @@
+"""`evaluate` and the engine's averages, against exact answers and NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logsumexp
+from test_linear_gaussian import P_X, as_images, data, linear
+
+import tfvae
+from tfvae import rng
+from tfvae.engine import Engine
+from tfvae.evaluate import score
+from tfvae.evaluate.latents import active_units, kl_per_dimension, posterior_means
+from tfvae.evaluate.scores import Scorer, bits_per_dim
+
+ARCH = "mlp:widths=8,latent=3"
+
+
+def model_of(objective="elbo", likelihood="gaussian:sigma=0.3", **options):
+    return tfvae.build(objective, likelihood, ARCH, image_shape=(8, 8, 1), **options)
+
+
+def test_scores_are_log_p_x_at_the_exact_posterior():
+    """Per image, in nats, minus sign in the name nll only, K = 120 in chunks of 50 (pitfall 24)."""
+    x = data(7)
+    found = score(linear(), as_images(x).numpy(), samples=120)
+    np.testing.assert_allclose(found["bound"], P_X.logpdf(x), atol=1e-4 * 5)
+    assert found["bound"].shape == found["elbo"].shape == (7,)
+
+
+def test_chunks_add_up(images):
+    """The bound over 3 chunks is that of all their draws at once; means likewise."""
+    model = model_of("geco:kappa=2")
+    x = tf.constant(images(5).astype("float32") / 255.0)
+    scorer, seed = Scorer(model), (3, 9)
+    scorer.chunk = 4
+    found = scorer.batch(x, seed, 10)
+    parts = [model.terms(x, samples=n, seed=rng.fold(seed, i)) for i, n in enumerate((4, 4, 2))]
+    log_w = np.concatenate([t.log_px + t.log_pz - t.log_qz for t in parts])
+    sq_err = np.concatenate([t.sq_err for t in parts])
+    np.testing.assert_allclose(found["bound"], logsumexp(log_w, axis=0) - math.log(10), rtol=1e-5)
+    np.testing.assert_allclose(found["sq_err"], sq_err.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found["violations"][0], sq_err.mean(0) - 4.0, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found["rate"], parts[0].kl, atol=1e-6)
+
+
+def test_one_sample_is_one_sample(images):
+    """samples=1 draws once (a peer drew its batch size); more samples raise the bound on average."""
+    model, x = model_of(), images(200)
+    one, many = (score(model, x, samples=k)["bound"] for k in (1, 64))
+    again = score(model, x, samples=1)["bound"]
+    np.testing.assert_array_equal(one, again)
+    # 200 paired differences; the mean is over 5 standard errors above 0: false alarm below 1e-6
+    difference = many - one
+    assert difference.mean() > 5 * difference.std() / math.sqrt(200)
+
+
+def test_binary_images_are_drawn_once_for_all_chunks(images):
+    """A deterministic decoder (sigma of q tiny, weights 0) gives log w that differ only through the pixels drawn."""
+    model = model_of(likelihood="bernoulli", binarize="dynamic")
+    for variable in model.arch.decoder.trainable_variables:
+        variable.assign(0.3 * tf.ones_like(variable) if variable.shape.rank == 1 else tf.zeros_like(variable))
+    few, many = (score(model, images(6), samples=k) for k in (1, 150))
+    np.testing.assert_allclose(few["distortion"], many["distortion"], rtol=1e-5)
+
+
+def test_bits_per_dim_of_each_kind(images):
+    """Continuous densities are scored on (x + u) / 256; grey levels as probabilities are not scored."""
+    x = images(60)
+    wide = model_of(likelihood="gaussian:sigma=0.5")
+    clean = score(wide, x, samples=5)["bound"]
+    noisy = score(wide, x, samples=5, dequantize=True)["bound"]
+    found = bits_per_dim(wide, x, 5, 0, clean)
+    assert found == pytest.approx(-noisy.mean() / (64 * math.log(2)) + 8, rel=1e-9) and not np.allclose(clean, noisy)
+    assert bits_per_dim(model_of(likelihood="bernoulli"), x, 5, 0, clean) is None
+    binary = np.where(x > 127, 255, 0).astype(np.uint8)
+    assert bits_per_dim(model_of(likelihood="bernoulli"), binary, 5, 0, clean) == pytest.approx(
+        -clean.mean() / (64 * math.log(2))
+    )
+    assert bits_per_dim(wide, x.astype("float32") / 255.0, 5, 0, clean) is None  # not bytes
+
+
+def test_every_image_counts_once(images):
+    """The mean over 3 batches and a rest of 5 is that over 53 images (pitfall 30: a peer returned after the first)."""
+    model, x = model_of(), images(53)
+    found = Engine(model, 16).measure(tf.constant(x))
+    means = []
+    for i, start in enumerate(range(0, 53, 16)):
+        logs = model.measure(tf.constant(x[start : start + 16]), i)
+        means.append(logs["sq_err"].numpy())
+    assert found["sq_err"] == pytest.approx(np.concatenate(means).mean(), rel=1e-5)
+
+
+def test_validation_has_the_loss_of_training(images):
+    """The same weight of the KL in both (pitfall 23): same images, same noise, same loss."""
+    model = model_of("beta:beta=3")
+    model.compile("sgd")
+    x = tf.constant(images(6))
+    terms = model.terms(x, seed=(1, 1))
+    expected = 3 * terms.kl - tf.reduce_mean(terms.log_px, axis=0)
+    np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-6)
+    assert set(model.measure(x)) == set(model.learn(x)[0])
+
+
+def test_units_of_the_latents(images):
+    """An encoder with two live dimensions and one dead: 2 active units, and the KL of each in closed form."""
+    model = model_of()
+    kernel, bias = model.arch.encoder.layers[-1].get_weights()
+    kernel[:, 2] = 0.0  # the third mean ignores x
+    model.arch.encoder.layers[-1].set_weights([kernel, bias])
+    means = posterior_means(model, images(300))
+    assert means.shape == (300, 3) and active_units(means, threshold=1e-9) == 2
+    mean, stddev = (v.numpy().astype(np.float64) for v in model.encode(images(300)))
+    kl = 0.5 * (mean**2 + stddev**2 - 1) - np.log(stddev)
+    np.testing.assert_allclose(kl_per_dimension(model, images(300)), kl.mean(0), rtol=1e-3, atol=1e-5)
