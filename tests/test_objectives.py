@@ -302,3 +302,15 @@ def test_l2_is_the_sum_of_squared_kernels(tiny, images):
         pull = 2 * 0.02 * start if start.ndim == 2 else np.zeros_like(start)
         # rounding of a gradient and of a weight minus it
         np.testing.assert_allclose(penalised - without, pull, atol=1e-5 * max(np.abs(without).max(), 1))
+
+
+def test_more_samples_lower_the_variance_not_the_mean(tiny, images):
+    """samples=L averages L draws (seed 004): the loss at L = 64 is the mean of 64 losses at L = 1, up to noise."""
+    x = images()
+    many = tiny("elbo", samples=64)
+    assert many.samples == 64 and many.get_config()["samples"] == 64
+    one = tiny("elbo")
+    singles = np.array([one.objective(one.terms(x, seed=(7, i))).numpy().mean() for i in range(64)])
+    found = many.objective(many.terms(x, seed=(8, 0))).numpy().mean()
+    # two independent means of 64 draws: 6 standard errors of their difference, false alarm 2e-9
+    assert abs(found - singles.mean()) < 6 * singles.std(ddof=1) * (2 / 64) ** 0.5

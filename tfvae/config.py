@@ -33,6 +33,7 @@ class Config:
     learning_rate: float = setting(1e-3, "Adam's step size")
     schedule: str = setting("constant", "of the learning rate", SCHEDULES)
     clip_norm: float = setting(0.0, "clip gradients to this global norm; 0: off")
+    samples: int = setting(1, "draws of z per image in training; iwae and its kin take k")
     l2: float = setting(0.0, "penalty l2 * sum of squared weights")
     seed: int = setting(0, "of weights, noise, shuffling and splits")
     binarize: str = setting("none", "grey levels to {0, 1}: once (static) or anew each step", BINARIZE)
@@ -55,7 +56,7 @@ class Config:
         choices = field.metadata["choices"]
         if choices and value not in choices:
             raise UsageError(unknown(name, value, choices))
-        if name in ("epochs", "batch_size", "learning_rate") and not value > 0:
+        if name in ("epochs", "batch_size", "learning_rate", "samples") and not value > 0:
             raise UsageError(f"Expected {name} > 0. Received: {value!r}.")
         if name in ("l2", "clip_norm", "limit", "seed") and not value >= 0:
             raise UsageError(f"Expected {name} >= 0. Received: {value!r}.")

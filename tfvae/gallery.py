@@ -48,13 +48,10 @@ def draw_images(run, model, images):
         grids.pair_grid(x[:40], model.reconstruct(x[:40], (seed, 1)).numpy(), folder / "reconstructions.png"),
         grids.image_grid(model.sample(SHOWN, (seed, 2)).numpy(), folder / "samples.png"),
     ]
-    half = len(x) // 2
-    rows = min(8, half)
-    drawn.append(
-        latent.interpolation_grid(
-            pictures.interpolation(model, x[:rows], x[half : half + rows]), folder / "interpolations.png"
-        )
-    )
+    rows = min(8, len(x) // 2)
+    if rows:
+        between = pictures.interpolation(model, x[:rows], x[rows : 2 * rows])
+        drawn.append(latent.interpolation_grid(between, folder / "interpolations.png"))
     if model.arch.latent == 2:
         drawn.append(latent.manifold_2d(pictures.manifold(model), folder / "manifold.png"))
     dims = pictures.most_active(model, shown, TRAVERSED)

@@ -45,6 +45,7 @@ def model_of(config, image_shape):
         binarize=config.binarize,
         dequantize=config.dequantize,
         precision=config.precision,
+        samples=config.samples,
     )
     return model
 
@@ -156,7 +157,8 @@ class Loop:
         storage.write_json(run.path / "env.json", environment | {"image_shape": list(images.shape[1:])})
         self.engine = Engine(model, config.batch_size, jit=config.jit)
         self.images = tf.constant(images)
-        self.held_out = tf.constant(data_of(config, "validation")[0]) if config.validation else None
+        held_out = data_of(config, "validation")[0] if config.validation else ()
+        self.held_out = tf.constant(held_out) if len(held_out) else None
         position = checkpoints.restore_newest(run.path / "checkpoints", model, reporter.line)
         self.position = position or {"epoch": 0, "done": 0, "sums": None, "seconds": 0.0}
         self.rows = [row for row in run.rows if row["epoch"] <= self.position["epoch"]]

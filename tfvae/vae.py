@@ -34,12 +34,11 @@ class VAE(keras.Model):
             are binary already.
         dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255.
         precision: ``float32``, ``bfloat16`` or ``float16`` of the networks; densities and KL are float32 always.
+        samples: draws of z per image in training (the L of Kingma & Welling, 2014, eq. 7); IWAE and its kin set it.
 
     Raises:
         UsageError: an unknown part or option, or a value out of range.
     """
-
-    samples = 1  # draws of z per image in training
 
     def __init_subclass__(cls, **kwargs):
         """Make every objective, a user's own too, known to Keras' loader."""
@@ -47,17 +46,19 @@ class VAE(keras.Model):
         keras.saving.register_keras_serializable("tfvae")(cls)
 
     def __init__(self, arch="mlp", likelihood="auto", prior="normal", image_shape=(28, 28, 1), seed=0, l2=0.0,
-                 binarize="none", dequantize=False, precision="float32", **kwargs):  # fmt: skip
+                 binarize="none", dequantize=False, precision="float32", samples=1, **kwargs):  # fmt: skip
         if precision not in PRECISIONS:
             raise UsageError(unknown("precision", precision, PRECISIONS))
         if binarize not in BINARIZE:
             raise UsageError(unknown("binarize", binarize, BINARIZE))
+        if not samples >= 1:
+            raise UsageError(f"Expected samples >= 1. Received: samples={samples}.")
         policy = precision if precision == "float32" else "mixed_" + precision
         super().__init__(dtype=policy, **kwargs)
         if likelihood == "auto":
             likelihood = "gaussian" if binarize == "none" else "bernoulli"
         self.image_shape, self.seed, self.l2 = tuple(image_shape), int(seed), float(l2)
-        self.binarize, self.dequantize, self.precision = binarize, dequantize, precision
+        self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
         self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
         context = {"image_shape": self.image_shape, "seed": self.seed}
         self.arch = specs.build("arch", ARCHITECTURES, arch, features=self.likelihood.features, dtype=policy, **context)
@@ -215,7 +216,7 @@ class VAE(keras.Model):
 
     def get_config(self):
         """Every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
-        ordinary = ("image_shape", "seed", "l2", "binarize", "dequantize", "precision")
+        ordinary = ("image_shape", "seed", "l2", "binarize", "dequantize", "precision", "samples")
         own = {name: getattr(self, name) for name in specs.keyword_options(type(self))}
         return {**self._parts, **{name: getattr(self, name) for name in ordinary}, **own}
 
