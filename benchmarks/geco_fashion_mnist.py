@@ -4,7 +4,7 @@
     python benchmarks/geco_fashion_mnist.py --quick    # 3 epochs, to see that it runs
 
 Writes results/geco_*.{md,csv,png}. Setting: 784-512-256-200 and its mirror image, Adam 1e-3, batch 128, all 60,000
-training images; 200 epochs, 40 for the controllers and the comparison (100 at kappa 3, whose multiplier has just come
+training images; 200 epochs, 40 for the controllers and the comparison (60 at kappa 3, whose multiplier has just come
 down at 40). lambda's peak is that of the epochs' ends.
 """
 
@@ -148,4 +148,4 @@ if __name__ == "__main__":
     if "controllers" in parts:
         controllers(at, long)
     if "fair" in parts:
-        fair({4: at, 5: at} if args.quick else {4: at, 5: at, 3: 100}, long)
+        fair({4: at, 5: at} if args.quick else {4: at, 5: at, 3: 60}, long)

@@ -238,7 +238,7 @@ def test_validation_changes_the_picture(tmp_path):
 def test_several_constraints_read_their_own_columns(tmp_path):
     both = [{"text": "re<=4", "target": 16.0}, {"text": "kl<=20", "target": 20.0}]
     curves.geco_trace(metric_rows(constraints=2), tmp_path / "g.png", both)
-    with pytest.raises(UsageError, match="'(lambda|constraint_ma)_2'.*Received columns: constraint, "):
+    with pytest.raises(UsageError, match="'(lambda|constraint|constraint_ma)_2'.*Received columns: constraint, "):
         curves.geco_trace(metric_rows(constraints=1), tmp_path / "h.png", both)
 
 
@@ -287,12 +287,12 @@ def test_gaps_and_lone_points(tmp_path):
 ])  # fmt: skip
 def test_met_since_is_the_start_of_the_last_unbroken_stretch(averages, since):
     """1 % of 16 is 0.16: an average up to there counts as met, 0.17 does not."""
-    rows = [{"epoch": e + 1, "constraint_ma": value} for e, value in enumerate(averages)]
+    rows = [{"epoch": e + 1, "constraint": value} for e, value in enumerate(averages)]
     assert curves.met_since(rows, [16.0]) == since
 
 
 def test_all_constraints_must_be_met_at_once():
-    rows = [{"epoch": e, "constraint_ma": 3 - e, "constraint_ma_2": 5 - e} for e in range(8)]
+    rows = [{"epoch": e, "constraint": 3 - e, "constraint_2": 5 - e} for e in range(8)]
     assert curves.met_since(rows, [1e-9, 1e-9]) == 5
 
 

@@ -7,7 +7,7 @@ def met_since(values, scale):
     """First epoch (from 1) from which the constraint stays within the band to the end, or None."""
     since = None
     for epoch, value in enumerate(values, 1):
-        if value > TOLERANCE * scale:
+        if not value <= TOLERANCE * scale:  # NaN is not met
             since = None
         elif since is None:
             since = epoch

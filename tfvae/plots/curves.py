@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from tfvae import verdict
 from tfvae.errors import UsageError
 from tfvae.plots import (
     ACCENT,
@@ -30,7 +31,7 @@ PANELS = (
     ("distortion", "Distortion: -log p(x|z)", NATS),
     ("sq_err", "Squared error", "sum over pixels in [0,1]"),
 )
-BAND = 0.01  # a constraint counts as met up to 1 % of its target: the controller oscillates around zero
+BAND = verdict.TOLERANCE
 DECADES = [sign * 10.0**k for k in range(7) for sign in (-1, 1)] + [0.0]
 
 
@@ -125,22 +126,15 @@ def _indexed(name, j):
 
 
 def met_since(rows, targets):
-    """The first epoch from which all constraints stay met to the end, or None if they are not met there.
-
-    Constraint j is met in an epoch where its moving average is <= 1 % of abs(target): the controller holds
-    C at zero from both sides, so a strict test would call half of all converged epochs violated.
+    """The first epoch from which all constraints stay met to the end (see `tfvae.verdict`), or None.
 
     Args:
-        rows: dicts with epoch, constraint_ma and for more constraints constraint_ma_2, ...
+        rows: dicts with epoch, constraint and for more constraints constraint_2, ...
         targets: one number for each constraint, in the constraint's unit.
     """
     epochs = column(rows, "epoch")
-    met = np.ones(len(rows), bool)
-    for j, target in enumerate(targets):
-        met &= column(rows, _indexed("constraint_ma", j)) <= BAND * abs(target)  # NaN: not met
-    broken = np.flatnonzero(~met)
-    first = broken[-1] + 1 if len(broken) else 0
-    return None if first == len(rows) else epochs[first]
+    each = [verdict.met_since(column(rows, _indexed("constraint", j)), abs(t)) for j, t in enumerate(targets)]
+    return None if None in each else epochs[max(each) - 1]
 
 
 def geco_trace(rows, path, constraints=({"text": "constraint", "target": None},), title=""):
@@ -167,10 +161,10 @@ def geco_trace(rows, path, constraints=({"text": "constraint", "target": None},)
     colours = (ACCENT, *COLOURS)
     figure, axes = new_figure(3, 1, 7.6, sharex=True)
     since = met_since(rows, [target or 0.0 for target in targets])
-    verdict = "not met at the last epoch" if since is None else f"met since epoch {since:g}"
+    state = "not met at the last epoch" if since is None else f"met since epoch {since:g}"
     noun = "Constraint" if len(targets) == 1 else "Constraints"
     dress(axes[0, 0], "Multiplier", "", "lambda, log scale")
-    dress(axes[1, 0], f"{noun}: {verdict}", "", "excess, % of target" if relative else "excess over target")
+    dress(axes[1, 0], f"{noun}: {state}", "", "excess, % of target" if relative else "excess over target")
     dress(axes[2, 0], "Rate: KL(q(z|x) || p(z))", "epoch", NATS)
     _multipliers(axes[0, 0], rows, epochs, constraints, colours)
     _constraints(axes[1, 0], rows, epochs, constraints, colours, relative)
