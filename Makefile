@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_FLAGS ?=
+PYTEST_FLAGS ?= -n 2
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 

@@ -31,6 +31,19 @@ def test_draws_are_the_same_however_compiled(draw):
         np.testing.assert_allclose(eager, compiled, atol=5e-5)  # XLA's ndtri is off by up to 2e-5 near |z| = 4
 
 
+@pytest.mark.parametrize("counter, key, words", [
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+    ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
+])  # fmt: skip
+@pytest.mark.parametrize("jit", [False, True])
+def test_threefry_has_its_published_answers(counter, key, words, jit):
+    """The known-answer vectors of Random123 (the pi digits are the third)."""
+    cipher = tf.function(rng.threefry, jit_compile=True) if jit else rng.threefry
+    found = cipher(*(tf.constant(value, tf.uint32) for value in (key, *counter)))
+    assert tuple(int(value) for value in found) == words
+
+
 def test_fold_is_the_same_however_compiled():
     def streams(seed):
         return tf.stack([rng.fold(rng.fold(seed, a), b) for a in range(3) for b in range(3)])
@@ -45,7 +58,7 @@ def test_fold_is_the_same_however_compiled():
 @pytest.mark.parametrize("bits", [0, 511, 512, 2**31, 2**32 - 513, 2**32 - 1])
 def test_uniform_never_reaches_its_ends(bits, monkeypatch):
     """The extreme words of 32 bits, through the library's own formula."""
-    monkeypatch.setattr(tf.random, "stateless_uniform", lambda *_, **__: tf.constant([bits], tf.uint32))
+    monkeypatch.setattr(rng, "bits", lambda *_: tf.constant([bits], tf.uint32))
     u = rng.uniform([1], (0, 0)).numpy()
     assert u.dtype == np.float32 and 0 < u[0] < 1
     assert float(u[0]) == ((bits >> 9) + 0.5) / 2**23  # in float64: nothing was rounded

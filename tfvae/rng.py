@@ -1,31 +1,62 @@
-"""Random draws that are a function of their seed alone, the same in eager mode, in graphs and under XLA.
+"""Random draws that are a function of their seed alone: the same bits eagerly, in graphs and under XLA.
 
-A seed is a pair of int32. ``tf.random``'s float draws differ between XLA and plain graphs; its uint32 draws do not,
-so floats are made from those.
+A seed is a pair of int32. The generator is Threefry-2x32 with 20 rounds (Salmon et al., 2011, "Parallel random numbers:
+as easy as 1, 2, 3"), a counter cipher that JAX uses too, written in TensorFlow's integer ops: TensorFlow's own stateless
+floats differ between XLA and its kernels, and its Philox takes XLA on a CPU sixty times as long as this.
 """
 
 import tensorflow as tf
 
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
+
 
 def as_seed(seed):
-    """An int, a pair of ints or an int tensor of shape [2] -> int32 tensor [2], not negative.
-
-    XLA widens a negative seed otherwise than TensorFlow's own kernels do, and would draw other bits from it.
-    """
+    """An int, a pair of ints or an int tensor of shape [2] -> int32 tensor [2]."""
     if isinstance(seed, int):
         seed = (seed, 0)
-    return tf.bitwise.bitwise_and(tf.cast(tf.convert_to_tensor(seed), tf.int32), 0x7FFFFFFF)
+    return tf.cast(tf.convert_to_tensor(seed), tf.int32)
+
+
+def word(value):
+    return tf.constant(value, tf.uint32)
+
+
+def rotate(x, by):
+    left = tf.bitwise.left_shift(x, word(by))
+    return tf.bitwise.bitwise_or(left, tf.bitwise.right_shift(x, word(32 - by)))
+
+
+def threefry(key, x0, x1):
+    """Encrypt the counters (x0, x1) with `key` [2]; all uint32: -> two tensors of uint32."""
+    k0, k1 = key[0], key[1]
+    keys = (k0, k1, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(k0, k1), word(PARITY)))
+    x0, x1 = x0 + keys[0], x1 + keys[1]
+    for i in range(5):
+        for by in ROTATIONS[i % 2]:
+            x0 = x0 + x1
+            x1 = tf.bitwise.bitwise_xor(rotate(x1, by), x0)
+        x0, x1 = x0 + keys[(i + 1) % 3], x1 + keys[(i + 2) % 3] + word(i + 1)
+    return x0, x1
+
+
+def bits(shape, seed):
+    """Uniform words, uint32; element i depends on the seed and on i only, so that first rows are a prefix of more."""
+    key = tf.bitcast(as_seed(seed), tf.uint32)
+    index = tf.bitcast(tf.range(tf.reduce_prod(shape), dtype=tf.int32), tf.uint32)
+    return tf.reshape(threefry(key, index, word(0))[0], shape)
 
 
 def fold(seed, n):
-    """The seed of stream `n` below `seed`; streams are independent."""
-    return tf.random.experimental.stateless_fold_in(as_seed(seed), tf.cast(n, tf.int32))
+    """The seed of stream `n` below `seed`; streams are independent, of each other and of the seed's own draws."""
+    key = tf.bitcast(as_seed(seed), tf.uint32)
+    n = tf.bitcast(tf.cast(n, tf.int32), tf.uint32)
+    return tf.bitcast(tf.stack(threefry(key, n, word(1))), tf.int32)  # draws use 0 where this has 1
 
 
 def uniform(shape, seed):
     """Draws in (0, 1), float32, on the grid (i + 1/2) / 2**23: exact in float32, so neither end is ever reached."""
-    bits = tf.random.stateless_uniform(shape, as_seed(seed), minval=None, maxval=None, dtype=tf.uint32)
-    return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.float32) + 0.5) / 2.0**23
+    return (tf.cast(tf.bitwise.right_shift(bits(shape, seed), word(9)), tf.float32) + 0.5) / 2.0**23
 
 
 def normal(shape, seed):
