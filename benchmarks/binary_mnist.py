@@ -7,9 +7,8 @@ trains 3,280 epochs at batch 20 with a stepped rate; this is batch 100 with a co
 """
 
 import argparse
-import csv
 
-from common import RESULTS, finished, measured, table
+from common import finished, measured, write
 
 PUBLISHED = {"elbo": 86.76, "iwae:k=5": 85.54}
 
@@ -27,12 +26,7 @@ def main(epochs, samples, limit, raw_dir):
                      "published": published, "gap": found["nll"] - published, "-ELBO": -found["elbo"],
                      "active units": found["active_units"], "test images": found["images"], "samples": samples,
                      "epochs": epochs, "training minutes": run.rows[-1]["seconds"] / 60})  # fmt: skip
-        (RESULTS / "binary_mnist.md").write_text(table(rows, list(rows[0])))
-    with open(RESULTS / "binary_mnist.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    print(table(rows, list(rows[0])))
+        write("binary_mnist", rows)
 
 
 if __name__ == "__main__":

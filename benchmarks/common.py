@@ -1,5 +1,6 @@
 """Runs for the benchmarks: each is a folder, so that an interrupted benchmark goes on where it stood."""
 
+import csv
 import json
 import pathlib
 import sys
@@ -49,3 +50,14 @@ def table(rows, columns):
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     lines += ["| " + " | ".join(cell(row.get(name, "")) for name in columns) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def write(name, rows):
+    """``results/name.md`` and ``.csv`` of a list of dicts, and the table on the screen."""
+    columns = list(rows[0])
+    (RESULTS / f"{name}.md").write_text(table(rows, columns))
+    with open(RESULTS / f"{name}.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(table(rows, columns), flush=True)

@@ -9,10 +9,9 @@ down at 40). lambda's peak is that of the epochs' ends.
 """
 
 import argparse
-import csv
 import math
 
-from common import RESULTS, finished, table
+from common import RESULTS, finished, write
 
 from tfvae.plots import curves, planes
 from tfvae.verdict import met_since
@@ -35,16 +34,6 @@ def geco_row(label, run, kappa, at):
         "lambda peak": max(lams), "lambda end": lams[-1], "peak / end": max(lams) / lams[-1],
         "within 1% from epoch": settled or "never",
     }  # fmt: skip
-
-
-def write(name, rows):
-    columns = list(rows[0])
-    (RESULTS / f"{name}.md").write_text(table(rows, columns))
-    with open(RESULTS / f"{name}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    print(table(rows, columns), flush=True)
 
 
 def controllers(epochs, long):

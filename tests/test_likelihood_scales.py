@@ -6,27 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import optimize, special, stats
+from test_likelihoods import SHAPE, features, images, make
 
 from tfvae import densities, specs
 from tfvae.errors import UsageError
 from tfvae.likelihoods import LIKELIHOODS
 
-SHAPE = (3, 2, 2)
 D = math.prod(SHAPE)
-
-
-def make(spec, shape=SHAPE):
-    return specs.build("likelihood", LIKELIHOODS, spec, image_shape=shape)
-
-
-def features(likelihood, lead, seed=0, size=1.0):
-    rng = np.random.default_rng(seed)
-    shape = (*lead, *likelihood.image_shape[:2], likelihood.features)
-    return (size * rng.standard_normal(shape)).astype("float32")
-
-
-def images(batch, seed=1, shape=SHAPE):
-    return (np.random.default_rng(seed).integers(0, 256, (batch, *shape)) / 255).astype("float32")
 
 
 def soft(s, low):
