@@ -70,9 +70,10 @@ def train(args):
         reporter.line(f"{config.objective} on {config.dataset}: loading TensorFlow")
     import_tensorflow()
     from tfvae import runs
+    from tfvae.gallery import watch
 
     with Interrupts() as stop:
-        run = runs.train(config, run_dir=args.run_dir, root=args.root, reporter=reporter, stop=stop)
+        run = runs.train(config, run_dir=args.run_dir, root=args.root, reporter=reporter, stop=stop, watch=watch)
     return finish(run, reporter, stop)
 
 
@@ -82,9 +83,10 @@ def resume(args):
     reporter = make_reporter()
     import_tensorflow()
     from tfvae import runs
+    from tfvae.gallery import watch
 
     with Interrupts() as stop:
-        run = runs.resume(args.run, reporter=reporter, stop=stop, epochs=args.epochs)
+        run = runs.resume(args.run, reporter=reporter, stop=stop, watch=watch, epochs=args.epochs)
     return finish(run, reporter, stop)
 
 
@@ -98,7 +100,7 @@ def finish(run, reporter, stop):
     from tfvae.gallery import draw_run
 
     reporter.line("drawing pictures")
-    paths = draw_run(run, reporter)
+    paths = draw_run(run)
     print(f"run: {shown}")
     for path in paths:
         print(f"  {pathlib.Path(path).relative_to(run.path)}")

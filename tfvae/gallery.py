@@ -12,7 +12,14 @@ from tfvae.verdict import verdict
 SHOWN, TRAVERSED = 64, 10
 
 
-def draw_run(run, reporter=None):
+def watch(run, model, epoch):
+    """Samples of the same z after epochs 1, 2, 5, 10, 20, 50, ...: ``samples/epoch-0001.png``, to see it learn."""
+    if str(epoch).rstrip("0") in ("1", "2", "5") and not grids.is_points(model.image_shape):
+        images = model.sample(SHOWN, (run.config.seed, 2)).numpy()
+        grids.image_grid(images, run.path / "samples" / f"epoch-{epoch:04d}.png")
+
+
+def draw_run(run):
     """Draw everything that suits the model into ``plots/`` and ``samples/``, and ``report.html``: -> paths."""
     config, rows, model = run.config, run.rows, runs.load(run.path)
     split = "validation" if config.validation else "test"

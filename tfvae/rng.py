@@ -1,8 +1,8 @@
 """Random draws that are a function of their seed alone: the same bits eagerly, in graphs and under XLA.
 
-A seed is a pair of int32. The generator is Threefry-2x32 with 20 rounds (Salmon et al., 2011, "Parallel random numbers:
-as easy as 1, 2, 3"), a counter cipher that JAX uses too, written in TensorFlow's integer ops: TensorFlow's own stateless
-floats differ between XLA and its kernels, and its Philox takes XLA on a CPU sixty times as long as this.
+A seed is a pair of int32. The generator is Threefry-2x32 with 20 rounds (Salmon et al., 2011, "Parallel random
+numbers: as easy as 1, 2, 3"), a counter cipher that JAX uses too, in TensorFlow's integer ops. TensorFlow's own
+stateless floats differ between XLA and its kernels, and its Philox takes XLA on a CPU sixty times as long as this.
 """
 
 import tensorflow as tf

@@ -77,13 +77,14 @@ def check_fit(config, images, reporter):
         raise UsageError(f"Expected byte images for binarize={config.binarize}. Received: {config.dataset} (floats).")
 
 
-def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, **settings):
+def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, watch=None, **settings):
     """Train what `config` (or the settings of `Config` by name) describes: -> Run.
 
     Args:
         run_dir: the folder to create; default ``root/<dataset>/<objective>/<timestamp>-<hash>``.
         reporter: a `tfvae.progress.Silent` subclass.
         stop: called after each block of steps; True saves and stops.
+        watch: called with (run, model, epoch) after each epoch, to look at the model while it learns.
 
     Raises:
         UsageError (the folder exists or cannot be made, too), DataError: nothing is written.
@@ -98,10 +99,10 @@ def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, **s
     compile_for(model, config, len(images))
     environment = describe_environment() | {"train_images_sha256": datasets.fingerprint(images)}
     run = new_run(config, environment, run_dir, root)
-    return fit(run, config, model, images, reporter, stop or (lambda: False))
+    return fit(run, config, model, images, reporter, stop, watch)
 
 
-def resume(path, *, reporter=None, stop=None, epochs=None):
+def resume(path, *, reporter=None, stop=None, watch=None, epochs=None):
     """Go on where the newest intact checkpoint of a run stands: -> Run. A finished run may be given more epochs."""
     reporter = reporter or Silent()
     run = find(path)
@@ -118,7 +119,7 @@ def resume(path, *, reporter=None, stop=None, epochs=None):
     if epochs is not None:
         storage.write_json(run.path / "config.json", values)
     run.status = "running"
-    return fit(run, config, model, images, reporter, stop or (lambda: False))
+    return fit(run, config, model, images, reporter, stop, watch)
 
 
 def load(path):
@@ -135,10 +136,10 @@ def load(path):
     return model
 
 
-def fit(run, config, model, images, reporter, stop):
+def fit(run, config, model, images, reporter, stop, watch):
     """Train from the newest checkpoint (or the start) to the last epoch; every exit leaves a STATUS that is true."""
     try:
-        finished = Loop(run, config, model, images, reporter, stop).run_all()
+        finished = Loop(run, config, model, images, reporter, stop, watch).run_all()
     except BaseException as error:
         run.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
@@ -151,8 +152,9 @@ def fit(run, config, model, images, reporter, stop):
 class Loop:
     """The epochs of one run."""
 
-    def __init__(self, run, config, model, images, reporter, stop):
-        self.run, self.config, self.model, self.reporter, self.stop = run, config, model, reporter, stop
+    def __init__(self, run, config, model, images, reporter, stop, watch):
+        self.run, self.config, self.model, self.reporter = run, config, model, reporter
+        self.stop, self.watch = stop or (lambda: False), watch or (lambda *_: None)
         environment = storage.read_json(run.path / "env.json")
         storage.write_json(run.path / "env.json", environment | {"image_shape": list(images.shape[1:])})
         self.engine = Engine(model, config.batch_size, jit=config.jit)
@@ -226,6 +228,7 @@ class Loop:
         self.rows.append(row)
         self.run.write_rows(self.rows)
         self.reporter.epoch(row, self.config.epochs, speed)
+        self.watch(self.run, self.model, row["epoch"])
         if self.stop() or time.monotonic() - self.saved > CHECKPOINT_SECONDS:
             self.save()
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfvae.config import BINARIZE
 from tfvae.datasets import builtin, files, originals, pictures, prepared, splits, tfds_source
 from tfvae.datasets.catalogue import CATALOGUE, FACTORS, names
 from tfvae.datasets.files import skipped
@@ -18,8 +19,6 @@ from tfvae.datasets.source import log, parse_options
 from tfvae.errors import DataError, UsageError, unknown
 
 __all__ = ["Factors", "check_name", "factors", "fingerprint", "info", "load", "names", "prepare", "skipped"]
-
-BINARIZE = ("none", "static", "dynamic")
 
 
 class Factors(NamedTuple):
