@@ -76,20 +76,26 @@ def point(label, group, row):
 
 
 def tuned_beta(error, start, epochs):
-    """A beta-VAE with this training error: a run at 1 / lambda, one corrected by its miss, and the line between.
+    """A beta-VAE with this training error: one run near it, one corrected by the miss, and the line between.
 
-    KL over error is near enough to a power law between the two: -> beta, KL, the two (beta, last row).
+    `start` is GECO's own 1 / lambda, halved as long as a beta-VAE with it collapses (its KL stays below 0.1 nats).
+    KL over error is near enough to a power law between two runs: -> beta, KL, the two (beta, last row), the collapsed.
     """
-    betas, rows = [start], []
-    for _ in range(2):
-        rows.append(beta_run(betas[-1], epochs).rows[-1])
+    beta, found, collapsed = start, [], []
+    while len(found) < 2:
+        row = beta_run(beta, epochs).rows[-1]
+        if row["rate"] < 0.1:
+            collapsed.append((beta, row))
+            beta /= 2
+            continue
+        found.append((beta, row))
         # error ~ beta^(1/2) nearby: land close, if possible on the other side, but never so close that noise decides
-        move = 2.5 * math.log(error / rows[-1]["sq_err"])
-        betas.append(betas[-1] * math.exp(math.copysign(max(abs(move), 0.05), move)))
-    errors, kls = ([math.log(row[name]) for row in rows] for name in ("sq_err", "rate"))
-    share = (math.log(error) - errors[0]) / (errors[1] - errors[0])
-    between = [math.exp(u + share * (v - u)) for u, v in ([math.log(b) for b in betas[:2]], kls)]
-    return *between, list(zip(betas, rows))
+        move = 2.5 * math.log(error / row["sq_err"])
+        beta *= math.exp(math.copysign(min(max(abs(move), 0.05), 0.5), move))
+    (b0, r0), (b1, r1) = found
+    share = math.log(error / r0["sq_err"]) / math.log(r1["sq_err"] / r0["sq_err"])
+    beta, kl = (math.exp(math.log(u) + share * math.log(v / u)) for u, v in ((b0, b1), (r0["rate"], r1["rate"])))
+    return beta, kl, found, collapsed
 
 
 def fair(kappas, long):
@@ -98,11 +104,12 @@ def fair(kappas, long):
     for kappa, epochs in kappas.items():
         row = geco_run(kappa, long).rows[epochs - 1]
         geco = point(f"GECO kappa {kappa}", "GECO", row)
-        beta, kl, tuned = tuned_beta(row["sq_err"], 1.0 / row["lambda"], epochs)
+        beta, kl, tuned, collapsed = tuned_beta(row["sq_err"], 1.0 / row["lambda"], epochs)
         found = [geco, *(point(f"beta {b:.3g}", "beta-VAE, tuned to the error", r) for b, r in tuned)]
         rows.append({"kappa": kappa, "epochs": epochs, "GECO error": geco["error"], "GECO KL": geco["KL"],
                      "beta at that error": beta, "beta-VAE KL at that error": kl,
-                     "GECO KL / beta-VAE KL": geco["KL"] / kl})  # fmt: skip
+                     "GECO KL / beta-VAE KL": geco["KL"] / kl,
+                     "collapsed beta-VAEs": ", ".join(f"{b:.3g}" for b, _ in collapsed) or "none"})  # fmt: skip
         points += found
         panels[f"kappa {kappa}, {epochs} epochs"] = found
     epochs = min(kappas.values())
