@@ -75,27 +75,31 @@ def point(label, group, row):
             "distortion, optimal sigma": nll}  # fmt: skip
 
 
-def tuned_beta(error, start, epochs):
-    """A beta-VAE with this training error: one run near it, one corrected by the miss, and the line between.
+def tuned_beta(error, start, epochs, tries=5):
+    """A beta-VAE with this training error: runs that close in on it, and the line between the two nearest.
 
-    `start` is GECO's own 1 / lambda, halved as long as a beta-VAE with it collapses (its KL stays below 0.1 nats).
-    KL over error is near enough to a power law between two runs: -> beta, KL, the two (beta, last row), the collapsed.
+    `start` is GECO's own 1 / lambda. A beta-VAE that collapses (KL below 0.1 nats) says only that beta was too large:
+    the next is halved, or put between it and the largest that lived. KL over error is near enough to a power law
+    between two runs: -> beta, KL, the two (beta, last row), the collapsed.
     """
-    beta, found, collapsed = start, [], []
-    while len(found) < 2:
+    beta, lived, collapsed = start, [], []
+
+    def miss(run):
+        return abs(math.log(run[1]["sq_err"] / error))
+
+    while len(lived) < 2 or miss(min(lived, key=miss)) > 0.03 and len(lived) + len(collapsed) < tries:
         row = beta_run(beta, epochs).rows[-1]
+        (collapsed if row["rate"] < 0.1 else lived).append((beta, row))
         if row["rate"] < 0.1:
-            collapsed.append((beta, row))
-            beta /= 2
-            continue
-        found.append((beta, row))
-        # error ~ beta^(1/2) nearby: land close, if possible on the other side, but never so close that noise decides
-        move = 2.5 * math.log(error / row["sq_err"])
-        beta *= math.exp(math.copysign(min(max(abs(move), 0.05), 0.5), move))
-    (b0, r0), (b1, r1) = found
+            beta = math.sqrt(beta * max(b for b, _ in lived)) if lived else beta / 2
+        else:
+            # error ~ beta^(1/2) nearby: land close, if possible on the other side, but not so close that noise decides
+            move = 2.5 * math.log(error / row["sq_err"])
+            beta *= math.exp(math.copysign(min(max(abs(move), 0.05), 0.5), move))
+    (b0, r0), (b1, r1) = sorted(lived, key=miss)[:2]
     share = math.log(error / r0["sq_err"]) / math.log(r1["sq_err"] / r0["sq_err"])
     beta, kl = (math.exp(math.log(u) + share * math.log(v / u)) for u, v in ((b0, b1), (r0["rate"], r1["rate"])))
-    return beta, kl, found, collapsed
+    return beta, kl, [(b0, r0), (b1, r1)], collapsed
 
 
 def fair(kappas, long):
