@@ -62,9 +62,12 @@ def long_runs(epochs, at):
     curves.compare_curves(traces, "rate", RESULTS / "geco_kappa_kl.png", log=True)
 
 
-def beta_run(beta, epochs):
+def beta_run(beta, epochs, warmup=0):
     """error + beta * KL: a Gaussian of sigma^2 = 1/2, whose -log p is the squared error and a constant."""
-    return train(f"beta-{beta:.4f}-{epochs}", f"beta:beta={beta:.6f}", epochs, likelihood=f"gaussian:sigma={0.5**0.5}")
+    name, objective = f"beta-{beta:.4f}-{epochs}", f"beta:beta={beta:.6f}"
+    if warmup:
+        name, objective = f"{name}-warmup{warmup}", f"{objective},warmup={warmup}"
+    return train(name, objective, epochs, likelihood=f"gaussian:sigma={0.5**0.5}")
 
 
 def point(label, group, row):
@@ -75,31 +78,29 @@ def point(label, group, row):
             "distortion, optimal sigma": nll}  # fmt: skip
 
 
-def tuned_beta(error, start, epochs, tries=5):
-    """A beta-VAE with this training error: runs that close in on it, and the line between the two nearest.
+WARM_UP = 4680  # steps: ten epochs
 
-    `start` is GECO's own 1 / lambda. A beta-VAE that collapses (KL below 0.1 nats) says only that beta was too large:
-    the next is halved, or put between it and the largest that lived. KL over error is near enough to a power law
-    between two runs: -> beta, KL, the two (beta, last row), the collapsed.
+
+def tuned_beta(error, start, epochs):
+    """A beta-VAE with this training error: one run near it, one corrected by the miss, and the line between.
+
+    `start` is GECO's own 1 / lambda. A beta-VAE that collapses with it (KL below 0.1 nats) gets a KL warm-up.
+    KL over error is near enough to a power law between two runs: -> beta, KL, the two (beta, last row), warm-up.
     """
-    beta, lived, collapsed = start, [], []
-
-    def miss(run):
-        return abs(math.log(run[1]["sq_err"] / error))
-
-    while len(lived) < 2 or miss(min(lived, key=miss)) > 0.03 and len(lived) + len(collapsed) < tries:
-        row = beta_run(beta, epochs).rows[-1]
-        (collapsed if row["rate"] < 0.1 else lived).append((beta, row))
-        if row["rate"] < 0.1:
-            beta = math.sqrt(beta * max(b for b, _ in lived)) if lived else beta / 2
-        else:
-            # error ~ beta^(1/2) nearby: land close, if possible on the other side, but not so close that noise decides
-            move = 2.5 * math.log(error / row["sq_err"])
-            beta *= math.exp(math.copysign(min(max(abs(move), 0.05), 0.5), move))
-    (b0, r0), (b1, r1) = sorted(lived, key=miss)[:2]
+    beta, found, warmup = start, [], 0
+    while len(found) < 2:
+        row = beta_run(beta, epochs, warmup).rows[-1]
+        if row["rate"] < 0.1 and not warmup:
+            warmup = WARM_UP
+            continue
+        found.append((beta, row))
+        # error ~ beta^(1/2) nearby: land close, if possible on the other side, but not so close that noise decides
+        move = 2.5 * math.log(error / row["sq_err"])
+        beta *= math.exp(math.copysign(min(max(abs(move), 0.05), 0.5), move))
+    (b0, r0), (b1, r1) = found
     share = math.log(error / r0["sq_err"]) / math.log(r1["sq_err"] / r0["sq_err"])
     beta, kl = (math.exp(math.log(u) + share * math.log(v / u)) for u, v in ((b0, b1), (r0["rate"], r1["rate"])))
-    return beta, kl, [(b0, r0), (b1, r1)], collapsed
+    return beta, kl, found, warmup
 
 
 def fair(kappas, long):
@@ -108,12 +109,12 @@ def fair(kappas, long):
     for kappa, epochs in kappas.items():
         row = geco_run(kappa, long).rows[epochs - 1]
         geco = point(f"GECO kappa {kappa}", "GECO", row)
-        beta, kl, tuned, collapsed = tuned_beta(row["sq_err"], 1.0 / row["lambda"], epochs)
+        beta, kl, tuned, warmup = tuned_beta(row["sq_err"], 1.0 / row["lambda"], epochs)
         found = [geco, *(point(f"beta {b:.3g}", "beta-VAE, tuned to the error", r) for b, r in tuned)]
         rows.append({"kappa": kappa, "epochs": epochs, "GECO error": geco["error"], "GECO KL": geco["KL"],
                      "beta at that error": beta, "beta-VAE KL at that error": kl,
                      "GECO KL / beta-VAE KL": geco["KL"] / kl,
-                     "collapsed beta-VAEs": ", ".join(f"{b:.3g}" for b, _ in collapsed) or "none"})  # fmt: skip
+                     "its KL warm-up, steps": warmup})  # fmt: skip
         points += found
         panels[f"kappa {kappa}, {epochs} epochs"] = found
     epochs = min(kappas.values())
