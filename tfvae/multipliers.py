@@ -71,7 +71,7 @@ CONTROLLERS = {
 
 
 class Multipliers(keras.layers.Layer):
-    """The state of J multipliers: log lambda, moving average, last proportional input, update count.
+    """The state of J multipliers: log lambda, moving average, pi's last input and slow average, updates.
 
     Args:
         count: J.

@@ -33,8 +33,8 @@ def data_of(config, split):
 
 
 def model_of(config, image_shape):
-    """The model that a config describes, compiled with its optimizer."""
-    model = build(
+    """The model that a config describes, not compiled."""
+    return build(
         config.objective,
         likelihood=config.likelihood,
         arch=config.arch,
@@ -47,7 +47,6 @@ def model_of(config, image_shape):
         precision=config.precision,
         samples=config.samples,
     )
-    return model
 
 
 def compile_for(model, config, count):
@@ -97,7 +96,8 @@ def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, wat
     check_fit(config, images, reporter)
     model = model_of(config, images.shape[1:])
     compile_for(model, config, len(images))
-    environment = describe_environment() | {"train_images_sha256": datasets.fingerprint(images)}
+    of_data = {"train_images_sha256": datasets.fingerprint(images), "image_shape": list(images.shape[1:])}
+    environment = describe_environment() | of_data
     run = new_run(config, environment, run_dir, root)
     return fit(run, config, model, images, reporter, stop, watch)
 
@@ -155,8 +155,6 @@ class Loop:
     def __init__(self, run, config, model, images, reporter, stop, watch):
         self.run, self.config, self.model, self.reporter = run, config, model, reporter
         self.stop, self.watch = stop or (lambda: False), watch or (lambda *_: None)
-        environment = storage.read_json(run.path / "env.json")
-        storage.write_json(run.path / "env.json", environment | {"image_shape": list(images.shape[1:])})
         self.engine = Engine(model, config.batch_size, jit=config.jit)
         self.images = tf.constant(images)
         held_out = data_of(config, "validation")[0] if config.validation else ()
