@@ -1,82 +1,95 @@
 """Training speed beside what a user would pick instead, on the same work, interleaved.
 
-    python benchmarks/train_speed.py [--rounds 3] [--case mlp-32 seed-128 seed-2000] [--peers VENV]
+    python benchmarks/train_speed.py [--rounds 3] [--case mlp-32 seed-128 seed-2000 conv] [--peers VENV] [--dry-run]
 
 The peers (PyTorch, JAX, pythae 0.1.2) live in a virtual environment of their own, `runs/peers`, made on first use (set
 PIP_EXTRA_INDEX_URL to PyTorch's CPU index for its small build). Each round runs every contestant once, in turn, as a
-process of its own with two epochs to warm up and three that count. Prints images/s and the ratio of tfvae's to each
-contestant's, and writes results/train_speed.json and .md.
+process of its own with two epochs to warm up and three that count, by their median. Stops if the contestants' numbers
+of parameters differ, or their losses after the same epochs by more than 5 %. Prints images/s and the ratio of tfvae's
+to each contestant's, round by round, and writes results/train_speed.{md,csv,json}.
 """
 
 import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
-from common import RESULTS, ROOT, write
-from contestants import CONTESTANTS
+import peers
+from common import RESULTS, table, write
+from contestants import TASKS
+from contestants.cases import CASES
 
 from tfvae import datasets
 
-CASES = {"mlp-32": ("512-256", 32, 128), "seed-128": ("512-256", 200, 128), "seed-2000": ("512-256", 200, 2000)}
 WARM_UP, COUNTED = 2, 3
+ALIKE = 0.05  # seeds alone move the loss by about 1 %
 
 
-def peers_python(venv):
-    """The interpreter of the peers' environment, made if it is not there."""
-    python = os.path.join(venv, "bin", "python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        peers = ["torch", "jax", "optax", "pythae==0.1.2"]
-        subprocess.run([python, "-m", "pip", "install", "-q", *peers], check=True)
-    return python
+def save_images(folder):
+    """The training images as the contestants read them: -> path."""
+    path = os.path.join(folder, "images.npz")
+    np.savez(path, x_train=datasets.load("fashion_mnist", "train")[0])
+    return path
 
 
-def seconds_of(python, name, case, path):
-    """Seconds of each counted epoch of one process."""
-    command = [python, str(ROOT / "benchmarks" / "contestants.py"), name, *map(str, case), str(WARM_UP + COUNTED), path]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
-    return json.loads(done.stdout.strip().splitlines()[-1])[WARM_UP:]
-
-
-def compare(case, rounds, peers, path):
-    """{contestant: images/s of every counted epoch} over interleaved rounds."""
-    found = {name: [] for name in CONTESTANTS}
-    images = 60_000 // CASES[case][2] * CASES[case][2]
+def compare(case, rounds, venv, path, **options):
+    """{contestant: [the epochs of each round]}, interleaved."""
+    takers = [name for name, contestant in TASKS["train"].items() if CASES[case].kind in contestant.kinds]
+    found = {name: [] for name in takers}
     for _ in range(rounds):
-        for name in CONTESTANTS:
-            python = sys.executable if name in ("tfvae", "keras fit") else peers
-            found[name] += [images / s for s in seconds_of(python, name, CASES[case], path)]
-            print(f"{case}  {name}: {found[name][-1]:,.0f} images/s", file=sys.stderr, flush=True)
+        for name in takers:
+            epochs = peers.answer(venv, "train", name, case, path, **options)
+            found[name].append(epochs)
+            peers.say(case, name, (options.get("images") or CASES[case].images) / epochs[-1]["seconds"])
     return found
 
 
-def main(rounds, cases, peers):
-    table, raw = [], {}
+def check_same_work(case, found):
+    """Refuse to compare contestants that did different things."""
+    last = {name: rounds[0][-1] for name, rounds in found.items()}
+    ours = last["tfvae"]
+    for name, theirs in last.items():
+        if theirs["parameters"] != ours["parameters"]:
+            sys.exit(f"{case}: expected {ours['parameters']} parameters. Received: {theirs['parameters']} from {name}.")
+        if abs(theirs["loss"] / ours["loss"] - 1) > ALIKE:
+            sys.exit(f"{case}: expected a loss near {ours['loss']:.2f}. Received: {theirs['loss']:.2f} from {name}.")
+
+
+def rows_of(case, found, images, warm_up):
+    """The case's rows of the table."""
+    check_same_work(case, found)
+    done = images // CASES[case].batch * CASES[case].batch
+    speeds = {
+        name: [done / statistics.median(epoch["seconds"] for epoch in epochs[warm_up:]) for epochs in rounds]
+        for name, rounds in found.items()
+    }
+    losses = {name: statistics.median(epochs[-1]["loss"] for epochs in rounds) for name, rounds in found.items()}
+    counts = {name: rounds[0][-1]["parameters"] for name, rounds in found.items()}
+    return peers.ratio_rows(case, speeds, parameters=counts, loss=losses)
+
+
+def main(rounds, cases, venv, dry):
+    rows, raw = [], {}
+    warm_up = 1 if dry else WARM_UP
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "images.npy")
-        np.save(path, datasets.load("fashion_mnist", "train")[0])
+        path = save_images(folder)
         for case in cases:
-            raw[case] = compare(case, rounds, peers_python(peers), path)
-            ours = statistics.median(raw[case]["tfvae"])
-            for name, speeds in raw[case].items():
-                middle = statistics.median(speeds)
-                table.append({"case": case, "contestant": name, "images/s": round(middle), "min": round(min(speeds)),
-                              "max": round(max(speeds)), "tfvae is faster by": ours / middle})  # fmt: skip
-    write("train_speed", table)
+            images = 6 * CASES[case].batch if dry else CASES[case].images
+            epochs = warm_up + (1 if dry else COUNTED)
+            raw[case] = compare(case, 1 if dry else rounds, venv, path, epochs=epochs, images=images)
+            rows += rows_of(case, raw[case], images, warm_up)
+    if dry:
+        return print(table(rows, list(rows[0])))
+    write("train_speed", rows)
     (RESULTS / "train_speed.json").write_text(json.dumps(raw, indent=1))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES))
-    parser.add_argument("--peers", default=str(ROOT / "runs" / "peers"))
+    peers.options(parser)
     args = parser.parse_args()
-    main(args.rounds, args.case, args.peers)
+    main(args.rounds, args.case, args.peers, args.dry_run)

@@ -164,7 +164,7 @@ def test_flags_are_config_keys_and_python_names(monkeypatch):
     fields = set(Config.__dataclass_fields__) - {"objective"}
     for name, cls in OBJECTIVES.items():
         args = vars(cli.parse(["train", name]))
-        flags = set(args) - {"verb", "objective", "home", "parser", "own", "run_dir", "root", "dry_run"}
+        flags = set(args) - {"verb", "objective", "home", "parser", "own", "run_dir", "root", "dry_run", "new"}
         own = specs.keyword_options(cls)
         assert not set(own) & fields
         assert flags == fields | set(own), name
@@ -219,7 +219,7 @@ def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
     junk += ["gaussian:sigma=optimal", "digits", "npz:", "folder:", "-h", "--version", "%s", "{0}", "re<=4"]
     for _ in range(200):
         verb = rng.choice([*cli.VERBS, "train", "train", "train"])
-        if verb in ("doctor", "data", "runs"):
+        if verb in ("doctor", "data", "runs", "export"):
             argv = [verb, rng.choice(junk), rng.choice(junk), "--no-such-flag"]
         else:
             head = (

@@ -72,7 +72,7 @@ def test_constraint_without_gradient_drives_lambda_only(tiny, images, gradients)
         model.multipliers._log_lam.assign([math.log(4), -60.0])  # e^-60: the second one plays no part
         for a, b in zip(gradients(model, x)[1][:2], kl_only[1][:2]):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-        model.adapt(model.terms(x))
+        model.adapt(model.signals(model.terms(x)))
         assert model.multipliers.lam[0] > 4
         np.testing.assert_allclose(model.multipliers.average[0], np.mean(bound(model.terms(x))), rtol=1e-5)
 

@@ -230,7 +230,7 @@ def test_gradient_is_of_the_batch_whatever_the_average(tiny, random_terms):
     """d loss / d sq_err = lambda / K: no history in it, no decay factor (pitfall 11)."""
     terms, model = random_terms(samples=4), tiny("geco:kappa=2,lam=5", image_shape=(4, 6, 3))
     for _ in range(3):
-        model.adapt(terms)
+        model.adapt(model.signals(terms))
     model.multipliers._average.assign([1e4])
     with tf.GradientTape() as tape:
         tape.watch(terms.sq_err)

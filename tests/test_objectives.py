@@ -195,7 +195,7 @@ def test_geco_iwae_against_a_loop(stop, tiny, random_terms):
         expected = -lam[1] * share + (0 if stop else share * (weighted - share @ weighted))
         np.testing.assert_allclose(slope[:, b], expected, rtol=1e-3, atol=1e-3)
     # the controller sees the same weighted mean, over all samples and images
-    model.adapt(terms)
+    model.adapt(model.signals(terms))
     share = special.softmax(w, axis=0)
     expected = [np.sum(share * (terms.sq_err - 9)) / 5, np.sum(share * (-terms.log_px - 40)) / 5]
     np.testing.assert_allclose(model.multipliers.average, expected, rtol=1e-5)

@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "build": "tfvae.factory",
-    "load": "tfvae.runs",
+    "load": "tfvae.loading",
     "train": "tfvae.runs",
     "Config": "tfvae.config",
     "VAE": "tfvae.vae",

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 
 from tfvae import storage
-from tfvae.errors import IntegrityError
+from tfvae.errors import DivergedError, IntegrityError
 
 KEEP = 2  # the newest, and the one before in case the newest is damaged
 
@@ -21,18 +21,35 @@ def variables_of(model):
     return {f"{group}/{i:04d}": v for group, items in groups.items() for i, v in enumerate(items)}
 
 
+def arrays_of(model):
+    """{name: array} of the whole state.
+
+    Raises:
+        DivergedError: a number is not finite; such a state is never saved.
+    """
+    arrays = {}
+    for name, variable in variables_of(model).items():
+        arrays[name] = variable.numpy()
+        scale = variable.path.endswith("dynamic_scale")  # float16's, which may meet infinity and recovers
+        if np.issubdtype(arrays[name].dtype, np.floating) and not scale and not np.isfinite(arrays[name]).all():
+            raise DivergedError(f"{variable.path} is not finite")
+    return arrays
+
+
 def save(root, model, position):
-    """Write ``root/step-XXXXXXXX``; `position` is JSON: epoch, steps done in it, sums so far, seconds."""
+    """Write ``root/step-XXXXXXXX``; `position` is JSON: epoch, steps done in it, sums so far, seconds, rollbacks."""
     root = pathlib.Path(root)
     step = int(model.step.numpy())
+    arrays = arrays_of(model)
 
     def write(folder):
         buffer = io.BytesIO()
-        np.savez(buffer, **{name: np.asarray(v) for name, v in variables_of(model).items()})
+        np.savez(buffer, **arrays)
         (folder / "state.npz").write_bytes(buffer.getvalue())
         storage.write_json(folder / "position.json", position)
 
-    folder = root / f"step-{step:08d}"
+    rollbacks = position.get("rollbacks")
+    folder = root / (f"step-{step:08d}" + (f"-r{rollbacks}" if rollbacks else ""))  # the same step at another rate
     if not folder.exists():
         storage.write_folder(folder, write)
     for old in sorted(root.glob("step-*"))[:-KEEP]:
@@ -53,6 +70,9 @@ def restore(folder, model):
                 f"Expected {folder} to hold {variable.path} of shape {tuple(variable.shape)}. "
                 f"Received: {'nothing' if found is None else found.shape}. Was it made by another version or config?"
             )
+    step = next(int(arrays[name]) for name, variable in variables.items() if variable is model.step)
+    if int(folder.name.split("-")[1]) != step:
+        raise IntegrityError(f"Expected {folder} to hold the step of its name. Received: step {step}.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return storage.read_json(folder / "position.json")

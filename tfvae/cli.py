@@ -24,6 +24,7 @@ from tfvae.flags import (
     add_run,
     add_setting,
     add_split,
+    add_trust,
     not_negative,
 )
 
@@ -59,6 +60,7 @@ def add_objective(commands, name, summary, options, epilog):
     place = parser.add_argument_group("place")
     place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
     add_root(place)
+    place.add_argument("--new", action="store_true", help="begin anew where an unfinished run of these settings exists")
     place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
     parser.set_defaults(own=options)
 
@@ -85,7 +87,8 @@ def build_evaluate(parser):
 
 
 def build_sample(parser):
-    add_picture(parser, "samples.png")
+    add_picture(parser, "samples.png", what="run folder or SavedModel")
+    add_trust(parser)
     add_count(parser, "-n --count", 64, "images")
     parser.add_argument(
         "--temperature",
@@ -131,6 +134,20 @@ def build_interpolate(parser):
     add_count(parser, "--steps", 9, "images in a row", least=2)
 
 
+def build_export(parser):
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("directory", metavar="DIR", help="gets DIR/1, DIR/2, ... as TensorFlow Serving wants them")
+    add_count(parser, "--version", None, "number of the version; default: the next free one")
+    formats = ("savedmodel", "litert", "onnx", "openvino")
+    text = f"savedmodel (default), or the decoder alone as {', '.join(formats[1:])}"
+    parser.add_argument("--format", choices=formats, default="savedmodel", metavar="FORMAT", help=text)
+
+
+def build_inspect(parser):
+    parser.add_argument("path", metavar="PATH", help="SavedModel or run folder")
+    add_json(parser)
+
+
 def build_data(parser):
     parser.add_argument("action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info")
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a data set, but for list")
@@ -167,6 +184,8 @@ VERBS = {
     "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.drawing:reconstruct"),
     "traverse": ("move along one latent dimension at a time", build_traverse, "tfvae.drawing:traverse"),
     "interpolate": ("move from one image to another", build_interpolate, "tfvae.drawing:interpolate"),
+    "export": ("write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.commands:export"),
+    "inspect": ("what a SavedModel offers and may do, without loading it", build_inspect, "tfvae.inspection:inspect"),
     "data": ("data sets: list, prepare, info", build_data, "tfvae.inspection:data"),
     "runs": ("runs: list, show", build_runs, "tfvae.inspection:runs"),
     "doctor": ("what this machine has, for reports of problems", add_json, "tfvae.inspection:doctor"),
@@ -259,6 +278,8 @@ def explain(error):
         return 7, f"Could not use {what}: {why}. Free or choose another place."
     if of_tf and isinstance(error, of_tf.ResourceExhaustedError):
         return 8, f"The device is out of memory ({first}). Use a smaller --batch-size or model."
+    if of_tf and isinstance(error, of_tf.UnavailableError | of_tf.AbortedError):
+        return 9, f"Another worker is gone ({first[:120]}). Start all again: they go on from the last checkpoint."
     if of_tf and isinstance(error, of_tf.OpError):
         return 1, f"TensorFlow: {error.message.splitlines()[0] if error.message else first}"
     return None
@@ -267,8 +288,8 @@ def explain(error):
 def main(argv=None):
     """Run ``tfvae ARGV`` (default: the process's arguments): -> exit code.
 
-    0 done, 1 a bug, 2 wrong usage, 3 data, 4 a damaged file, 6 diverged, 7 disk or memory, 8 device memory,
-    130 and 143 stopped by Ctrl-C and SIGTERM.
+    0 done, 1 a bug, 2 wrong usage, 3 data, 4 a damaged file, 5 an untrusted one, 6 diverged, 7 disk or memory,
+    8 device memory, 130 and 143 stopped by Ctrl-C and SIGTERM.
     """
     try:
         try:

@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 
-from tfvae import datasets, specs
+from tfvae import datasets, formats, savedmodel, specs
 from tfvae.cli import settings_of
 from tfvae.environment import import_tensorflow
-from tfvae.folders import check_place, find
+from tfvae.errors import UsageError
+from tfvae.folders import check_place, find, unfinished
 from tfvae.inspection import aligned, plain, text_of
 from tfvae.progress import Live, Plain
 
@@ -64,8 +65,15 @@ def train(args):
     if args.dry_run:
         print(json.dumps(config.to_dict(), indent=1))
         return 0
-    check_place(args.run_dir, args.root)
+    earlier = None if args.new else unfinished(config, args.run_dir, args.root)
     reporter = make_reporter()
+    if earlier is None:
+        check_place(args.run_dir, args.root)
+    elif earlier.status == "finished":
+        print(f"finished already: {os.path.relpath(earlier.path)}")
+        return 0
+    else:
+        reporter.line(f"going on with {os.path.relpath(earlier.path)} ({earlier.status}); --new begins another run")
     if isinstance(reporter, Live):  # somebody watches, and TensorFlow takes seconds to load
         reporter.line(f"{config.objective} on {config.dataset}: loading TensorFlow")
     import_tensorflow()
@@ -73,7 +81,11 @@ def train(args):
     from tfvae.gallery import watch
 
     with Interrupts() as stop:
-        run = runs.train(config, run_dir=args.run_dir, root=args.root, reporter=reporter, stop=stop, watch=watch)
+        seen = {"reporter": reporter, "stop": stop, "watch": watch}
+        if earlier:
+            run = runs.resume(earlier.path, **seen)
+        else:
+            run = runs.train(config, run_dir=args.run_dir, root=args.root, **seen)
     return finish(run, reporter, stop)
 
 
@@ -97,6 +109,10 @@ def finish(run, reporter, stop):
     if run.status != "finished":
         print(f"stopped and saved: {shown}\ngo on with:  tfvae resume {shown}")
         return 128 + (stop.signal or signal.SIGINT)
+    from tfvae import runs
+
+    if not runs.is_writer(run.config):
+        return 0
     from tfvae.gallery import draw_run
 
     reporter.line("drawing pictures")
@@ -105,6 +121,27 @@ def finish(run, reporter, stop):
     for path in paths:
         print(f"  {pathlib.Path(path).relative_to(run.path)}")
     print(f"next:  tfvae evaluate {shown}")
+    return 0
+
+
+def export(args):
+    """``tfvae export RUN DIR``."""
+    find(args.run)
+    if args.format != "savedmodel":
+        if args.version:
+            raise UsageError(f"Expected --version only for a SavedModel. Received: --format {args.format} too.")
+        formats.check(args.format, args.directory)
+    else:
+        savedmodel.version_folder(args.directory, args.version)
+    import_tensorflow()
+    from tfvae.export import export_run
+
+    say = make_reporter().line
+    if args.format == "savedmodel":
+        print(export_run(args.run, args.directory, args.version, say))
+        print(f"next:  tfvae sample {args.directory}  or  tfvae inspect {args.directory}")
+    else:
+        print(formats.export_decoder(args.run, args.directory, args.format, say))
     return 0
 
 

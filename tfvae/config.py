@@ -13,6 +13,8 @@ from tfvae.errors import UsageError, unknown
 BINARIZE = ("none", "static", "dynamic")
 PRECISIONS = ("float32", "bfloat16", "float16")
 SCHEDULES = ("constant", "cosine")
+FEEDS = ("auto", "resident", "streamed")
+STRATEGIES = ("none", "mirrored", "multi-worker")
 
 
 def setting(default, text, choices=None):
@@ -28,11 +30,14 @@ class Config:
     likelihood: str = setting("auto", "p(x|z); auto: the objective's own default")
     arch: str = setting("mlp", "q(z|x) and the decoder")
     prior: str = setting("normal", "p(z)")
+    condition: str = setting("", "what the model is told beside the image: labels, beta:LOW-HIGH or kappa:LOW-HIGH")
     epochs: int = setting(50, "passes over the training split")
     batch_size: int = setting(128, "images per step; an epoch has only whole batches")
     learning_rate: float = setting(1e-3, "Adam's step size")
     schedule: str = setting("constant", "of the learning rate", SCHEDULES)
+    rate_warmup: int = setting(0, "steps over which the learning rate grows from 0")
     clip_norm: float = setting(0.0, "clip gradients to this global norm; 0: off")
+    ema: float = setting(0.0, "decay of an average of the weights, which is what is then used, such as 0.999; 0: off")
     samples: int = setting(1, "draws of z per image in training; iwae and its kin take k")
     l2: float = setting(0.0, "penalty l2 * sum of squared weights")
     seed: int = setting(0, "of weights, noise, shuffling and splits")
@@ -42,6 +47,9 @@ class Config:
     limit: int = setting(0, "use only the first N images of each split; 0: all")
     precision: str = setting("float32", "of layers; likelihoods and KL stay float32", PRECISIONS)
     jit: bool = setting(True, "compile with XLA")
+    feed: str = setting("auto", "images on the device, or sent there in pieces; auto: by size", FEEDS)
+    strategy: str = setting("none", "share each batch among GPUs (mirrored) or machines (TF_CONFIG)", STRATEGIES)
+    replicas: int = setting(0, "of mirrored: how many GPUs, or parts of the CPU; 0: all GPUs")
     raw_dir: str = setting("", "folder with original data files (or TFVAE_RAW_DIR)")
 
     def __post_init__(self):
@@ -58,10 +66,10 @@ class Config:
             raise UsageError(unknown(name, value, choices))
         if name in ("epochs", "batch_size", "learning_rate", "samples") and not value > 0:
             raise UsageError(f"Expected {name} > 0. Received: {value!r}.")
-        if name in ("l2", "clip_norm", "limit", "seed") and not value >= 0:
+        if name in ("l2", "clip_norm", "limit", "seed", "rate_warmup", "replicas") and not value >= 0:
             raise UsageError(f"Expected {name} >= 0. Received: {value!r}.")
-        if name == "validation" and not 0 <= value < 1:
-            raise UsageError(f"Expected 0 <= validation < 1 (a share). Received: {value!r}.")
+        if name in ("validation", "ema") and not 0 <= value < 1:
+            raise UsageError(f"Expected 0 <= {name} < 1. Received: {value!r}.")
 
     @classmethod
     def from_dict(cls, values):

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from tfvae import loading
 from tfvae.environment import import_tensorflow
 from tfvae.errors import DataError, UsageError
 from tfvae.folders import find
@@ -52,8 +53,10 @@ def done(path):
 
 
 def sample(args):
-    """``tfvae sample RUN``: a grid of g(z), z from the prior."""
-    _, model = open_run(args.run)
+    """``tfvae sample RUN|SAVEDMODEL``: a grid of g(z), z from the prior."""
+    loading.place(args.run)
+    import_tensorflow()
+    model = loading.load(args.run, args.trust)
     from tfvae.plots import grids
 
     images = model.sample(args.count, (args.seed, 0), temperature=float(args.temperature)).numpy()

@@ -1,15 +1,20 @@
 """Training and measuring, compiled: the data live on the device and a block of steps is one program.
 
 Small models are bound by the overhead of each step, so dense ones run as a ``tf.while`` over gather -> `VAE.learn`
-inside one XLA program; convolutions, which XLA runs many times slower inside a loop on a CPU, compile per step. Both
-run the maths of `VAE.learn`, as ``model.fit`` does. The order of the data is a function of (seed, epoch), and all
-noise one of (seed, step), so a step is reproducible from two integers.
+inside one XLA program; convolutions, which XLA runs many times slower inside a loop on a CPU, compile per step
+(`tfvae.modes` decides by measurement). Data too large for the device come in pieces to the same program. All ways run
+the maths of `VAE.learn`, as ``model.fit`` does. The order of the data is a function of (seed, epoch), and all noise
+one of (seed, step), so a step is reproducible from two integers.
 """
 
 import functools
+import time
 
 import numpy as np
 import tensorflow as tf
+
+PIECE_BYTES = 64e6  # of images that stream to the device at once
+SHARE = 0.4  # of the free memory of a device may be filled with images
 
 
 def order_of(seed, epoch, count, batch_size):
@@ -27,8 +32,38 @@ def stack(logs):
     return tf.stack([tf.reduce_mean(tf.cast(values, tf.float32)) for values in logs.values()])
 
 
+def free_bytes():
+    """Memory that the device has left: the first GPU's limit, or the free memory of the machine."""
+    import psutil
+
+    gpus = tf.config.list_logical_devices("GPU")
+    if not gpus:
+        return psutil.virtual_memory().available
+    details = tf.config.experimental.get_memory_info(gpus[0].name)
+    return details.get("limit", 8e9) - details["current"]
+
+
+def place(images, feed="auto"):
+    """Images as a packed tensor on the device (``resident``), or the array as it is (``streamed``); auto: by size."""
+    fits = images.nbytes <= SHARE * free_bytes()
+    return tf.constant(pack(images)) if feed == "resident" or feed == "auto" and fits else np.asarray(images)
+
+
+def pack(images):
+    """Bytes [N, H, W, C] as words, int32 [N, HWC / 4], which a CPU gathers faster; others as they are."""
+    if images.dtype != np.uint8 or images[0].size % 4:
+        return images
+    return np.ascontiguousarray(images).reshape(len(images), -1).view(np.int32)
+
+
+def device_text():
+    """'1 GPU' or 'CPU', as the header of a run names it."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return f"{len(gpus)} GPU" if gpus else "CPU"
+
+
 class Engine:
-    """Runs a compiled model over images that stay on the device.
+    """Runs a compiled model over images, one device.
 
     Args:
         model: a `VAE`, compiled with an optimizer if it is to learn.
@@ -40,36 +75,45 @@ class Engine:
     def __init__(self, model, batch_size, jit=True, mode=None):
         self.model, self.batch_size, self.jit = model, batch_size, jit
         self.mode = mode or model.arch.compile_as
-        self.columns = None
+        self.columns, self.compile_seconds = None, None
         program = self._loop if self.mode == "loop" else self._one
         self._learn = tf.function(program, jit_compile=jit, autograph=False)
         self._measure = tf.function(self._measure_batch, jit_compile=jit, autograph=False)
 
-    @property
-    def header(self):
+    def header(self, images):
         """One line that says how this machine will run it."""
-        gpus = tf.config.list_physical_devices("GPU")
-        device = f"{len(gpus)} GPU" if gpus else "CPU"
         how = "one program per block of steps" if self.mode == "loop" else "one program per step"
-        return f"device: {device}, xla: {'on, ' + how if self.jit else 'off (--no-jit)'}, data: resident"
+        xla = f"on, {how}" if self.jit else "off (--no-jit)"
+        return f"device: {device_text()}, xla: {xla}, data: {self.feed_text(images)}"
+
+    def feed_text(self, images):
+        size = f"{np.prod(images.shape) * tf.as_dtype(images.dtype).size / 1e6:,.0f} MB"
+        return f"streamed ({size})" if isinstance(images, np.ndarray) else f"resident ({size})"
 
     def _columns_of(self, logs):
         self.columns = list(logs)
         return stack(logs)
 
-    def _loop(self, images, order, start, stop, sums):
+    def _loop(self, images, labels, order, start, stop, sums):
         def body(i, sums):
-            return i + 1, self._one(images, order[i], sums)
+            return i + 1, self._one(images, labels, order[i], sums)
 
         return tf.while_loop(lambda i, _: i < stop, body, (start, sums))[1]
 
-    def _one(self, images, rows, sums):
-        logs, sound = self.model.learn(tf.gather(images, rows))
+    def _one(self, images, labels, rows, sums):
+        logs, sound = self.model.learn(self._unpacked(tf.gather(images, rows)), tf.gather(labels, rows))
         return sums + tf.concat([self._columns_of(logs), [tf.cast(sound, tf.float32)]], axis=0)
 
-    def _measure_batch(self, images, start, index, size):
+    def _measure_batch(self, images, labels, start, index, size):
         x = tf.ensure_shape(images[start : start + size], [size, *images.shape[1:]])
-        return self._columns_of(self.model.measure(x, index))
+        labels = tf.ensure_shape(labels[start : start + size], [size])
+        return self._columns_of(self.model.measure(self._unpacked(x), index, labels))
+
+    def _unpacked(self, images):
+        """Undo `pack`."""
+        if images.dtype != tf.int32:
+            return images
+        return tf.reshape(tf.bitcast(images, tf.uint8), [-1, *self.model.image_shape])
 
     @functools.cached_property
     def width(self):
@@ -78,34 +122,82 @@ class Engine:
         logs = tf.function(self.model.measure, autograph=False).get_concrete_function(spec)
         return len(logs.structured_outputs)
 
-    def blocks(self, images, order, done=0, sums=None, count=8):
-        """Learn from the rows of `order` [steps, B], in `count` pieces: yields (steps done, sums, means so far).
+    def blocks(self, images, order, done=0, sums=None, count=8, labels=None):
+        """Learn from the rows of `order` [steps, B], in at least `count` pieces: yields (steps done, sums, means).
 
         The last of the sums counts the steps that were sound; the others were skipped (see `VAE.learn`).
 
         Args:
-            images: the resident data, [N, H, W, C].
+            images: what `place` gave, [N, H, W, C].
             done, sums: where an interrupted epoch stood, as yielded before.
+            labels: [N], for models that are told them.
         """
-        steps = len(order)
+        labels = self.labels_for(images, labels)
         sums = tf.constant(sums if sums is not None else [0.0] * (self.width + 1))
-        edges = [edge for edge in np.linspace(0, steps, min(count, steps) + 1).astype(int).tolist() if edge > done]
-        rows = tf.constant(order)
-        for stop in edges:
-            if self.mode == "loop":
-                sums = self._learn(images, rows, tf.constant(done), tf.constant(stop), sums)
-            else:
-                for i in range(done, stop):
-                    sums = self._learn(images, order[i], sums)
-            done = stop
+        pieces = self._streamed if isinstance(images, np.ndarray) else self._resident
+        for source, rows, first, stop, done in pieces(images, labels, order, done, count):
+            sums = self._run(*source, rows, first, stop, sums)
             totals = sums.numpy()
             yield done, totals.tolist(), dict(zip(self.columns, (totals[:-1] / max(totals[-1], 1.0)).tolist()))
 
-    def measure(self, images):
+    def labels_for(self, images, labels):
+        """Labels, or zeros that nobody reads, as int32 [N] where the images are."""
+        found = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels, np.int32)
+        return found if isinstance(images, np.ndarray) else tf.constant(found)
+
+    def _run(self, images, labels, rows, first, stop, sums):
+        """Steps `first` to `stop` of `rows`; the first call of all compiles."""
+        begun = time.monotonic()
+        if self.mode == "loop":
+            if self.compile_seconds is None:
+                self._learn(images, labels, tf.constant(rows), tf.constant(first), tf.constant(first), sums)  # no step
+                self.compile_seconds = time.monotonic() - begun
+            return self._learn(images, labels, tf.constant(rows), tf.constant(first), tf.constant(stop), sums)
+        for i in range(first, stop):
+            sums = self._learn(images, labels, rows[i], sums)
+            self.compile_seconds = self.compile_seconds or time.monotonic() - begun
+        return sums
+
+    def _resident(self, images, labels, order, done, count):
+        """((images, labels), order, first row, last row, steps done after it) of each block of an epoch."""
+        edges = np.linspace(0, len(order), min(count, len(order)) + 1).astype(int).tolist()
+        for stop in edges:
+            if stop > done:
+                yield (images, labels), order, done, stop, stop
+                done = stop
+
+    def _streamed(self, images, labels, order, done, count):
+        """As `_resident`, of pieces that are gathered one ahead while the device works; all have the same shape."""
+        per_step = self.batch_size * images[0].nbytes
+        size = max(1, min(int(PIECE_BYTES / per_step), -(-len(order) // count)))
+        count = size * self.batch_size
+        starts = range(done, len(order), size)
+
+        def gathered():
+            for start in starts:
+                piece = np.resize(order[start : start + size], count)  # a short last one is filled up, not used
+                yield pack(images[piece]), labels[piece]
+
+        first = pack(images[:1])
+        specs = tf.TensorSpec([count, *first.shape[1:]], first.dtype), tf.TensorSpec([count], labels.dtype)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # it can make the end of a pipeline sleep for as long as the epoch took
+        data = tf.data.Dataset.from_generator(gathered, output_signature=specs).prefetch(1).with_options(options)
+        rows = np.arange(count, dtype=np.int32).reshape(size, self.batch_size)
+        for start, piece in zip(starts, data):
+            steps = min(size, len(order) - start)
+            yield piece, rows, 0, steps, start + steps
+
+    def measure(self, images, labels=None):
         """{column: mean over images} without learning; a shorter last batch counts by its size."""
+        labels = self.labels_for(images, labels)
         total, starts = 0.0, range(0, len(images), self.batch_size)
         for index, start in enumerate(starts):
             size = min(self.batch_size, len(images) - start)  # a Python number: at most two programs are compiled
-            means = self._measure(images, tf.constant(start), tf.constant(index), size)
+            if isinstance(images, np.ndarray):
+                piece = pack(images[start : start + size]), labels[start : start + size]
+                means = self._measure(*piece, tf.constant(0), tf.constant(index), size)
+            else:
+                means = self._measure(images, labels, tf.constant(start), tf.constant(index), size)
             total += means.numpy().astype(np.float64) * size
         return dict(zip(self.columns, (total / len(images)).tolist()))

@@ -10,7 +10,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-dataset
 
 
 @contextlib.contextmanager
-def _no_stderr():
+def no_stderr():
     """TensorFlow's C++ side logs to descriptor 2 before any logger can be told not to."""
     sys.stderr.flush()
     kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -26,7 +26,7 @@ def _no_stderr():
 def import_tensorflow():
     """Import TensorFlow without its start-up lines; a failure is raised as usual."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _no_stderr():
+    with no_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # the search for GPU drivers speaks too

@@ -27,6 +27,12 @@ class IntegrityError(TfvaeError):
     exit_code = 4
 
 
+class UntrustedError(TfvaeError):
+    """A file that might do more than compute, and nobody said that it may."""
+
+    exit_code = 5
+
+
 class DivergedError(TfvaeError):
     """Training that produced non-finite numbers and could not go on."""
 

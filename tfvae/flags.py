@@ -88,13 +88,17 @@ def add_root(parser):
     parser.add_argument("--root", default="runs", metavar="DIR", help="folder of all runs (default: runs)")
 
 
-def add_run(parser):
-    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=f"run folder (default: {LATEST})")
+def add_run(parser, what="run folder"):
+    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=f"{what} (default: {LATEST})")
 
 
-def add_picture(parser, name, seed=True):
+def add_trust(parser):
+    parser.add_argument("--trust", action="store_true", help="load a SavedModel that tfvae cannot vouch for")
+
+
+def add_picture(parser, name, seed=True, what="run folder"):
     """What all verbs that make a picture of a run share."""
-    add_run(parser)
+    add_run(parser, what)
     parser.add_argument("-o", "--output", default=name, metavar="PNG", help=f"the file to write (default: {name})")
     if seed:
         parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the draws (default: 0)")

@@ -1,5 +1,6 @@
 """The folder of a run: its parts, its place, its rows. Nothing here imports TensorFlow."""
 
+import contextlib
 import csv
 import datetime
 import io
@@ -9,7 +10,7 @@ import shutil
 
 from tfvae import storage
 from tfvae.config import Config
-from tfvae.errors import StorageError, UsageError
+from tfvae.errors import StorageError, TfvaeError, UsageError
 
 LEADING = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
 OF_CONSTRAINTS = ("lambda", "constraint", "constraint_ma")
@@ -36,12 +37,21 @@ class Run:
 
     @property
     def status(self):
-        """running, finished, stopped or failed."""
-        return (self.path / "STATUS").read_text().strip()
+        """running, finished, stopped, failed, or interrupted: the process that ran it is gone without a word."""
+        word = (self.path / "STATUS").read_text().strip()
+        return "interrupted" if word == "running" and not storage.is_locked(self.path) else word
 
-    @status.setter
-    def status(self, word):
+    def says(self, word):
+        """Write STATUS."""
         storage.write_bytes(self.path / "STATUS", (word + "\n").encode())
+
+    @contextlib.contextmanager
+    def held(self):
+        """Keep other processes from training this run too; the system lets go when this process ends, however."""
+        with storage.lock(self.path) as held:
+            if not held:
+                raise UsageError(f"Expected a run that nobody trains at the moment. Received: {self.path}.")
+            yield
 
     @property
     def rows(self):
@@ -79,6 +89,28 @@ def check_place(run_dir="", root="runs"):
         raise UsageError(f"Expected to write into {above}. Received: no permission. Choose another place.")
 
 
+def unfinished(config, run_dir="", root="runs"):
+    """The run of exactly these settings that was cut short, for the same command to go on with; None if there is none.
+
+    Args:
+        run_dir: the folder that was asked for by name: a finished or failed run counts, too.
+    """
+    paths = [pathlib.Path(run_dir)] if run_dir else sorted(family(config, root).glob("*-*"), reverse=True)
+    for path in paths:
+        try:
+            run = find(path)
+            if run.config == config and (run_dir or run.status in ("stopped", "interrupted")):
+                return run
+        except (TfvaeError, OSError):  # not a run, or not one of this version: nothing to go on with
+            continue
+    return None
+
+
+def family(config, root):
+    """The folder of all runs of this data set and objective."""
+    return pathlib.Path(root) / config.dataset.replace(":", "-").replace("/", "_") / config.objective_name
+
+
 def new_run(config, environment, run_dir="", root="runs"):
     """Create the folder of a run: -> Run. What cannot be created whole is removed again.
 
@@ -87,8 +119,7 @@ def new_run(config, environment, run_dir="", root="runs"):
     """
     check_place(run_dir, root)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    family = pathlib.Path(root) / config.dataset.replace(":", "-").replace("/", "_") / config.objective_name
-    path = pathlib.Path(run_dir) if run_dir else family / f"{stamp}-{config.hash}"
+    path = pathlib.Path(run_dir) if run_dir else family(config, root) / f"{stamp}-{config.hash}"
     run = Run(path)
     try:
         with storage.explained(path):
@@ -96,7 +127,7 @@ def new_run(config, environment, run_dir="", root="runs"):
                 (path / part).mkdir(parents=True)
             storage.write_json(path / "config.json", config.to_dict())
             storage.write_json(path / "env.json", environment)
-            run.status = "running"
+            run.says("running")
             point_latest(pathlib.Path(root), path)
     except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)

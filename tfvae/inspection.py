@@ -1,4 +1,4 @@
-"""The verbs that only look: data, runs, doctor. TensorFlow is imported by ``doctor`` alone."""
+"""The verbs that only look: data, runs, inspect, doctor. TensorFlow is imported by the last two alone."""
 
 import csv
 import json
@@ -146,6 +146,21 @@ def is_here(name):
         return bool(datasets.originals.find(name) or datasets.pictures.find_cifar(name, ""))
     except TfvaeError:
         return False
+
+
+def inspect(args):
+    """``tfvae inspect SAVEDMODEL|RUN``."""
+    from tfvae import loading, savedmodel
+
+    folder = loading.place(args.path)
+    if savedmodel.find(folder) != folder:
+        report = plain(describe_run(folder.resolve()))
+        print(json.dumps(report) if args.json else aligned([(key, text_of(value)) for key, value in report.items()]))
+        return 0
+    import_tensorflow()
+    report = savedmodel.describe(folder)
+    print(json.dumps(report) if args.json else aligned(list(savedmodel.rows_of(report))))
+    return 0
 
 
 def doctor(args):

@@ -201,6 +201,9 @@ class StudentT(Likelihood):
         df = 1.01 + bound(freedom, 0.0, 200.0)
         return tfd.StudentT(df, tf.sigmoid(raw), tf.exp(bound(s, -6.0, 5.0)))
 
+    def loc(self, h):
+        return tf.sigmoid(self.parts(h)[0])
+
     def sample(self, h, seed):
         p = self.pixels(h)
         return tf.clip_by_value(p.loc + p.scale * densities.student_t_draw(p.df, seed), 0.0, 1.0)
@@ -215,6 +218,9 @@ class Laplace(Scaled):
     def pixels(self, h, mse=None):
         raw, scale = self.raw_and_scale(h)
         return tfd.Laplace(tf.sigmoid(raw), scale)
+
+    def loc(self, h):
+        return tf.sigmoid(self.parts(h)[0])
 
 
 class Logistic(Scaled):

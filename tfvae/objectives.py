@@ -43,6 +43,8 @@ class BetaVAE(VAE):
         super().__init__(*parts, **context)
         self.beta, self.warmup, self.cycle, self.capacity = beta, warmup, cycle, capacity
 
+    tellable = ("labels", "beta")
+
     def ramp(self):
         """Share of the final weight at this step, in [0, 1]."""
         step = tf.cast(self.step, tf.float32)
@@ -55,11 +57,15 @@ class BetaVAE(VAE):
 
     def objective(self, terms):
         if self.capacity:
-            return self.beta * tf.abs(terms.kl - self.capacity * self.ramp()) - mean_k(terms.log_px)
-        return self.beta * self.ramp() * terms.kl - mean_k(terms.log_px)
+            return self.weight(terms) * tf.abs(terms.kl - self.capacity * self.ramp()) - mean_k(terms.log_px)
+        return self.weight(terms) * self.ramp() * terms.kl - mean_k(terms.log_px)
+
+    def weight(self, terms):
+        """beta, or each image's own where it is the condition."""
+        return terms.condition if self.told and self.told.name == "beta" else self.beta
 
 
-class SigmaVAE(VAE):
+class SigmaVAE(BetaVAE):
     """The ELBO with a calibrated Gaussian (Rybkin et al., 2021), beta decoupled from sigma (seed 003).
 
     Its likelihood is ``gaussian:sigma=optimal`` unless another is asked for.
@@ -69,12 +75,7 @@ class SigmaVAE(VAE):
     """
 
     def __init__(self, *parts, beta=1.0, **context):
-        check(beta >= 0, "beta", ">= 0", beta)
-        super().__init__(*parts, **context)
-        self.beta = beta
-
-    def objective(self, terms):
-        return self.beta * terms.kl - mean_k(terms.log_px)
+        super().__init__(*parts, beta=beta, **context)
 
 
 class GECO(VAE):
@@ -118,8 +119,11 @@ class GECO(VAE):
         base = -mean_k(terms.log_px) if self.rate_side else terms.kl
         return base + mean_k(self.lagrangian(terms))
 
-    def adapt(self, terms):
-        self.multipliers.update(batch_means(self.felt(terms)), self.scales)
+    def signals(self, terms):
+        return {"violations": batch_means(self.felt(terms))}
+
+    def adapt(self, signals):
+        self.multipliers.update(signals["violations"], self.scales)
 
     def measures(self, terms):
         means = tf.reduce_mean(self.felt(terms), axis=1)  # [J, B]
@@ -148,6 +152,8 @@ class IWAE(VAE):
         check(k >= 1, "k", ">= 1", k)
         check(gradient in ("standard", "stl", "dreg"), "gradient", "standard, stl or dreg", gradient)
         super().__init__(*parts, **context)
+        rule = "standard with an architecture that draws z in steps"  # q's parameters carry z's path there
+        check(gradient == "standard" or not self.arch.sequential, "gradient", rule, gradient)
         self.k, self.gradient, self.samples = int(k), gradient, int(k)
 
     def terms(self, x, samples=None, seed=(0, 0), training=False):
@@ -265,6 +271,8 @@ class TCVAE(VAE):
     def __init__(self, *parts, beta=6.0, **context):
         check(beta >= 0, "beta", ">= 0", beta)
         super().__init__(*parts, **context)
+        name = self.arch.__class__.__name__  # q(z_i|x_j) for all i, j costs B more passes where z is drawn in steps
+        check(not self.arch.sequential, "arch", "that draws all of z at once, for the total correlation", name)
         self.beta = beta
 
     def objective(self, terms):

@@ -24,11 +24,12 @@ class Normal(keras.layers.Layer):
 
     def kl(self, q, log_pz):
         """KL(q(z|x) || p(z)) of an `Inference`, [B]; log_pz [K, B] is log p of its draws."""
-        return normal_kl(q.mean, q.log_stddev)
+        kl = normal_kl(q.mean, q.log_stddev)
+        return mean_k(kl) if kl.shape.rank == 2 else kl  # of a sequential architecture: its conditionals', [K, B]
 
     def sample(self, n, seed, encode):
         """n draws, [n, L]."""
-        return rng.normal([n, self.latent], seed)
+        return rng.normal([n, self.latent], seed, axis=0)
 
 
 class Mixture(Normal):
@@ -68,8 +69,8 @@ class Mixture(Normal):
     def sample(self, n, seed, encode):
         logits, means, log_stddevs = self.parts(encode)
         cumulative = tf.cumsum(tf.nn.softmax(logits))[:-1]  # the last edge is 1; rounding must not push past it
-        which = tf.searchsorted(cumulative, rng.uniform([n], rng.fold(seed, 0)), side="right")
-        noise = rng.normal([n, self.latent], rng.fold(seed, 1))
+        which = tf.searchsorted(cumulative, rng.uniform([n], rng.fold(seed, 0), axis=0), side="right")
+        noise = rng.normal([n, self.latent], rng.fold(seed, 1), axis=0)
         return tf.gather(means, which) + tf.exp(tf.gather(log_stddevs, which)) * noise
 
 

@@ -5,6 +5,8 @@ numbers: as easy as 1, 2, 3"), a counter cipher that JAX uses too, in TensorFlow
 stateless floats differ between XLA and its kernels, and its Philox takes XLA on a CPU sixty times as long as this.
 """
 
+import contextlib
+
 import tensorflow as tf
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -40,10 +42,38 @@ def threefry(key, x0, x1):
     return x0, x1
 
 
-def bits(shape, seed):
-    """Uniform words, uint32; element i depends on the seed and on i only, so that first rows are a prefix of more."""
+_shards = []  # (number, of how many): see `shard`
+
+
+@contextlib.contextmanager
+def shard(number, of):
+    """Draws inside, along their axis of images, are share `number` of `of` equal shares of one larger draw."""
+    _shards.append((number, of))
+    try:
+        yield
+    finally:
+        _shards.pop()
+
+
+def positions(shape, axis):
+    """The place of each element in the whole draw, int32 [prod(shape)]."""
+    size = tf.reduce_prod(shape)
+    if axis is None or not _shards:
+        return tf.range(size, dtype=tf.int32)
+    number, of = _shards[-1]
+    inner = tf.reduce_prod(shape[axis:])  # elements of one block of images
+    here = tf.range(size, dtype=tf.int32)
+    return here // inner * (inner * of) + number * inner + here % inner
+
+
+def bits(shape, seed, axis=None):
+    """Uniform words, uint32; element i depends on the seed and on i only, so that first rows are a prefix of more.
+
+    Args:
+        axis: which one counts the images of a batch, for draws that replicas share out (see `shard`).
+    """
     key = tf.bitcast(as_seed(seed), tf.uint32)
-    index = tf.bitcast(tf.range(tf.reduce_prod(shape), dtype=tf.int32), tf.uint32)
+    index = tf.bitcast(positions(shape, axis), tf.uint32)
     return tf.reshape(threefry(key, index, word(0))[0], shape)
 
 
@@ -54,11 +84,11 @@ def fold(seed, n):
     return tf.bitcast(tf.stack(threefry(key, n, word(1))), tf.int32)  # draws use 0 where this has 1
 
 
-def uniform(shape, seed):
+def uniform(shape, seed, axis=None):
     """Draws in (0, 1), float32, on the grid (i + 1/2) / 2**23: exact in float32, so neither end is ever reached."""
-    return (tf.cast(tf.bitwise.right_shift(bits(shape, seed), word(9)), tf.float32) + 0.5) / 2.0**23
+    return (tf.cast(tf.bitwise.right_shift(bits(shape, seed, axis), word(9)), tf.float32) + 0.5) / 2.0**23
 
 
-def normal(shape, seed):
+def normal(shape, seed, axis=None):
     """Standard normal draws, float32, by inversion of the distribution function."""
-    return tf.math.ndtri(uniform(shape, seed))
+    return tf.math.ndtri(uniform(shape, seed, axis))

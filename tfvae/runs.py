@@ -1,22 +1,17 @@
 """A run: one folder that explains itself. `train`, `resume` and `load` are the doors for Python and command line."""
 
-import time
+import contextlib
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from tfvae import checkpoints, datasets, storage
+from tfvae import checkpoints, datasets, optimizers, replicas, storage
 from tfvae.config import Config
-from tfvae.engine import Engine, order_of
 from tfvae.environment import describe_environment
-from tfvae.errors import DataError, DivergedError, IntegrityError, UsageError
+from tfvae.errors import DataError, IntegrityError, UsageError
 from tfvae.factory import build
 from tfvae.folders import find, new_run
+from tfvae.loop import Loop
 from tfvae.progress import Silent
-from tfvae.verdict import verdict
-
-CHECKPOINT_SECONDS = 20.0  # at most this much work is lost; the last epoch is saved always
 
 
 def data_of(config, split):
@@ -32,8 +27,8 @@ def data_of(config, split):
     )
 
 
-def model_of(config, image_shape):
-    """The model that a config describes, not compiled."""
+def model_of(config, image_shape, classes=0):
+    """The model that a config describes, not compiled; `classes`: how many labels the data have."""
     return build(
         config.objective,
         likelihood=config.likelihood,
@@ -46,15 +41,21 @@ def model_of(config, image_shape):
         dequantize=config.dequantize,
         precision=config.precision,
         samples=config.samples,
+        condition=config.condition,
+        classes=classes,
     )
 
 
-def compile_for(model, config, count):
-    """Give the model the optimizer of `config` for a training set of `count` images."""
-    rate = config.learning_rate
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * (count // config.batch_size))
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm or None)
+def compile_for(model, config, count, slower=0):
+    """Give the model the optimizer of `config` for a training set of `count` images.
+
+    Args:
+        slower: how often the learning rate was halved, see `tfvae.loop`.
+    """
+    steps = config.epochs * (count // config.batch_size)
+    rate = optimizers.Rate(config.learning_rate * 0.5**slower, config.schedule, steps, config.rate_warmup)
+    average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    optimizer = optimizers.Adam(rate, global_clipnorm=config.clip_norm or None, **average)
     model.compile(optimizer, jit_compile=config.jit)
     model.optimizer.build(model.trainable_variables)
 
@@ -92,14 +93,47 @@ def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, wat
     """
     reporter = reporter or Silent()
     config = config or Config(**settings)
-    images, _ = data_of(config, "train")
-    check_fit(config, images, reporter)
-    model = model_of(config, images.shape[1:])
-    compile_for(model, config, len(images))
-    of_data = {"train_images_sha256": datasets.fingerprint(images), "image_shape": list(images.shape[1:])}
-    environment = describe_environment() | of_data
-    run = new_run(config, environment, run_dir, root)
-    return fit(run, config, model, images, reporter, stop, watch)
+    strategy = strategy_for(config, run_dir)
+    training = data_of(config, "train")
+    check_fit(config, training[0], reporter)
+    model = ready(config, training, strategy)
+    if not replicas.is_chief(strategy):
+        replicas.barrier(strategy)  # until the chief has made the folder
+        return fit(find(run_dir), config, model, training, reporter, stop, watch, strategy)
+    of_data = {
+        "train_images_sha256": datasets.fingerprint(training[0]),
+        "image_shape": list(training[0].shape[1:]),
+        "classes": classes_of(training),
+    }
+    run = new_run(config, describe_environment() | of_data, run_dir, root)
+    replicas.barrier(strategy)
+    return fit(run, config, model, training, reporter, stop, watch, strategy)
+
+
+def classes_of(training):
+    """How many labels there are: one more than the largest."""
+    return int(training[1].max()) + 1
+
+
+def strategy_for(config, run_dir):
+    """The tf.distribute strategy that `config` asks for, or None."""
+    if config.strategy == "multi-worker" and not run_dir:
+        raise UsageError("Expected --run-dir, a folder that all workers share, with --strategy multi-worker.")
+    return replicas.strategy_of(config.strategy, config.replicas)
+
+
+def is_writer(config):
+    """Whether this process writes the files of its run: worker 0 does."""
+    return replicas.is_chief(replicas.strategy_of(config.strategy, config.replicas))
+
+
+def ready(config, training, strategy):
+    """The model of `config`, compiled for these training images and labels."""
+    images = training[0]
+    with replicas.scope(strategy):
+        model = model_of(config, images.shape[1:], classes_of(training))
+        compile_for(model, config, len(images))
+    return model
 
 
 def resume(path, *, reporter=None, stop=None, watch=None, epochs=None):
@@ -110,126 +144,58 @@ def resume(path, *, reporter=None, stop=None, watch=None, epochs=None):
     if epochs is not None:
         values["epochs"] = epochs
     config = Config.from_dict(values)
-    images, _ = data_of(config, "train")
+    strategy = strategy_for(config, path)
+    training = data_of(config, "train")
     known = storage.read_json(run.path / "env.json").get("train_images_sha256")
-    if known != datasets.fingerprint(images):
+    if known != datasets.fingerprint(training[0]):
         raise DataError(f"Expected the training images this run began with. Received: others for {config.dataset}.")
-    model = model_of(config, images.shape[1:])
-    compile_for(model, config, len(images))
-    if epochs is not None:
+    model = ready(config, training, strategy)
+    if epochs is not None and replicas.is_chief(strategy):
         storage.write_json(run.path / "config.json", values)
-    run.status = "running"
-    return fit(run, config, model, images, reporter, stop, watch)
+    return fit(run, config, model, training, reporter, stop, watch, strategy)
 
 
-def load(path):
+def load(path, say=lambda line: None):
     """The trained model of a run folder, ready for `sample`, `encode`, `terms`, ...
+
+    Args:
+        say: called with one line for each damaged checkpoint that is passed over.
 
     Raises:
         UsageError: not a run folder. IntegrityError: no intact checkpoint.
     """
     run = find(path)
-    shape = storage.read_json(run.path / "env.json")["image_shape"]
-    model = model_of(run.config, tuple(shape))
-    if checkpoints.restore_newest(run.path / "checkpoints", model, lambda line: None) is None:
+    environment = storage.read_json(run.path / "env.json")
+    model = model_of(run.config, tuple(environment["image_shape"]), environment.get("classes", 0))
+    if run.config.ema:
+        compile_for(model, run.config, run.config.batch_size)  # the optimizer holds the averages
+    if checkpoints.restore_newest(run.path / "checkpoints", model, say) is None:
         raise IntegrityError(f"Expected a checkpoint in {run.path}. Received: none; the run has not saved one yet.")
+    if run.config.ema:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     return model
 
 
-def fit(run, config, model, images, reporter, stop, watch):
+def fit(run, config, model, training, reporter, stop, watch, strategy=None):
     """Train from the newest checkpoint (or the start) to the last epoch; every exit leaves a STATUS that is true."""
-    try:
-        finished = Loop(run, config, model, images, reporter, stop, watch).run_all()
-    except BaseException as error:
-        run.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        raise
-    finally:
-        reporter.close()
-    run.status = "finished" if finished else "stopped"
+
+    def recompile(slower):
+        with replicas.scope(strategy):
+            compile_for(model, config, len(training[0]), slower)
+
+    chief = replicas.is_chief(strategy)
+    held_out = data_of(config, "validation") if config.validation else (training[0][:0], training[1][:0])
+    with run.held() if chief else contextlib.nullcontext():
+        said = run.says if chief else lambda word: None
+        said("running")
+        try:
+            loop = Loop(run, config, model, training, held_out, reporter, stop, watch, strategy, recompile)
+            finished = loop.run_all()
+        except BaseException as error:
+            said("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        finally:
+            reporter.close()
+        said("finished" if finished else "stopped")
+    replicas.barrier(strategy)  # until STATUS is written
     return run
-
-
-class Loop:
-    """The epochs of one run."""
-
-    def __init__(self, run, config, model, images, reporter, stop, watch):
-        self.run, self.config, self.model, self.reporter = run, config, model, reporter
-        self.stop, self.watch = stop or (lambda: False), watch or (lambda *_: None)
-        self.engine = Engine(model, config.batch_size, jit=config.jit)
-        self.images = tf.constant(images)
-        held_out = data_of(config, "validation")[0] if config.validation else ()
-        self.held_out = tf.constant(held_out) if len(held_out) else None
-        position = checkpoints.restore_newest(run.path / "checkpoints", model, reporter.line)
-        self.position = position or {"epoch": 0, "done": 0, "sums": None, "seconds": 0.0}
-        self.rows = [row for row in run.rows if row["epoch"] <= self.position["epoch"]]
-        self.saved, self.skipped = time.monotonic(), 0
-
-    def run_all(self):
-        """True if the last epoch was reached, False if `stop` ended it."""
-        self.reporter.line(self.engine.header)
-        self.reporter.line(f"run: {self.run.path}")
-        for epoch in range(self.position["epoch"] + 1, self.config.epochs + 1):
-            if not self.one(epoch):
-                return False
-        self.save()
-        for line in verdict(self.model, self.rows):
-            self.reporter.line(line)
-        return True
-
-    def one(self, epoch):
-        """Run an epoch; False if it was cut short (and saved)."""
-        begun = time.monotonic()
-        order = order_of(self.config.seed, epoch, len(self.images), self.config.batch_size)
-        first, seconds = self.position["done"], self.position["seconds"]
-        blocks = self.engine.blocks(self.images, order, self.position["done"], self.position["sums"])
-        for done, sums, means in blocks:
-            self.position |= {"done": done, "sums": sums, "seconds": seconds + time.monotonic() - begun}
-            self.check_sound(epoch, done, done - int(sums[-1]))
-            self.reporter.block(epoch, self.config.epochs, done, len(order), means)
-            if done < len(order) and self.stop():
-                self.save()
-                return False
-        row = {
-            "epoch": epoch,
-            "step": int(self.model.step.numpy()),
-            "seconds": round(self.position["seconds"], 3),
-        }
-        row |= means | {name: float(value) for name, value in self.model.state_logs().items()}
-        speed = (len(order) - first) * self.config.batch_size / (time.monotonic() - begun)
-        if self.held_out is not None:
-            row |= {f"val_{name}": value for name, value in self.engine.measure(self.held_out).items()}
-        self.finish_epoch(row, speed)
-        return not self.stop() or epoch == self.config.epochs
-
-    def check_sound(self, epoch, done, skipped):
-        """Say that steps were skipped for numbers that are not finite; give up when most of an epoch's are."""
-        if skipped > max(10, done // 2):
-            raise DivergedError(
-                f"Expected finite numbers. Received: {skipped} of {done} steps of epoch {epoch} skipped for NaN or "
-                f"infinity. The last checkpoint is in {self.run.path / 'checkpoints'}; lower --learning-rate or set "
-                "--clip-norm 1."
-            )
-        if skipped > self.skipped:
-            self.reporter.line(f"epoch {epoch}: {skipped} of {done} steps skipped, their numbers were not finite")
-        self.skipped = skipped
-
-    def finish_epoch(self, row, speed):
-        """Write the row, check it, save if it is time."""
-        self.position = {"epoch": row["epoch"], "done": 0, "sums": None, "seconds": self.position["seconds"]}
-        self.skipped = 0
-        broken = [name for name, value in row.items() if not np.isfinite(value)]
-        if broken:
-            raise DivergedError(
-                f"Expected finite numbers. Received: {broken[0]} = {row[broken[0]]} in epoch {row['epoch']}. The last "
-                f"checkpoint is in {self.run.path / 'checkpoints'}; lower --learning-rate or set --clip-norm 1."
-            )
-        self.rows.append(row)
-        self.run.write_rows(self.rows)
-        self.reporter.epoch(row, self.config.epochs, speed)
-        self.watch(self.run, self.model, row["epoch"])
-        if self.stop() or time.monotonic() - self.saved > CHECKPOINT_SECONDS:
-            self.save()
-
-    def save(self):
-        checkpoints.save(self.run.path / "checkpoints", self.model, self.position)
-        self.saved = time.monotonic()

@@ -32,6 +32,34 @@ def sync_folder(path):
         os.close(handle)
 
 
+@contextlib.contextmanager
+def lock(folder):
+    """Hold a folder for this process as long as the block runs: yields whether it was free.
+
+    The lock is the operating system's, on the folder itself: it leaves no file and ends with the process.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has none
+        yield True
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
+    finally:
+        os.close(handle)
+
+
+def is_locked(folder):
+    with lock(folder) as free:
+        return not free
+
+
 def write_bytes(path, data):
     """Replace the file at `path` in one step."""
     path = pathlib.Path(path)
@@ -68,21 +96,25 @@ def sha256(path):
 
 
 def write_folder(path, write):
-    """Create folder `path` with what ``write(folder)`` puts there, a manifest of hashes added, or nothing at all."""
+    """Create folder `path` with what ``write(folder)`` puts there, a manifest of hashes added, or nothing at all.
+
+    What ``write`` returns, if anything, goes into the manifest too, the hashes then under "files".
+    """
     path = pathlib.Path(path)
     beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     with explained(path):
         try:
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
-            write(beside)
+            about = write(beside)
             files = sorted(p for p in beside.rglob("*") if p.is_file())
             for file in files:
                 with open(file, "rb") as handle:
                     os.fsync(handle.fileno())
             manifest = {str(p.relative_to(beside)): {"sha256": sha256(p), "bytes": p.stat().st_size} for p in files}
-            write_json(beside / "manifest.json", manifest)
-            sync_folder(beside)
+            write_json(beside / "manifest.json", {**about, "files": manifest} if about else manifest)
+            for folder in (*(p for p in beside.rglob("*") if p.is_dir()), beside):
+                sync_folder(folder)
             beside.rename(path)
             sync_folder(path.parent)
         finally:
@@ -90,11 +122,19 @@ def write_folder(path, write):
 
 
 def verify_folder(path):
-    """Raise IntegrityError unless every file is exactly what the manifest says."""
+    """Raise IntegrityError unless the files are exactly those that the manifest lists."""
     path = pathlib.Path(path)
-    for name, entry in read_json(path / "manifest.json").items():
+    manifest = read_json(path / "manifest.json")
+    try:
+        listed = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest.get("files", manifest).items()}
+    except (AttributeError, KeyError, TypeError):
+        raise IntegrityError(f"Expected sizes and hashes in {path / 'manifest.json'}. Received: other JSON.") from None
+    found = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {"manifest.json"}
+    if extra := sorted(found - set(listed)):
+        raise IntegrityError(f"Expected in {path} only what its manifest lists. Received: {extra[0]}, too.")
+    for name, (size, digest) in listed.items():
         file = path / name
-        if not file.is_file():
+        if name not in found:
             raise IntegrityError(f"Expected {file}, which the manifest lists. Received: no such file.")
-        if file.stat().st_size != entry["bytes"] or sha256(file) != entry["sha256"]:
+        if file.stat().st_size != size or sha256(file) != digest:
             raise IntegrityError(f"Expected {file} as its manifest says. Received: other content (damaged).")

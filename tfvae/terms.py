@@ -23,6 +23,7 @@ class Terms(NamedTuple):
     z: tf.Tensor  # [K, B, L]
     q_mean: tf.Tensor  # [B, L]
     q_log_stddev: tf.Tensor  # [B, L]
+    condition: Any = None  # [B]  the label, beta or kappa that the model was told, if any
     extra: Any = None  # what a subclass's own `terms` adds for its objective
 
 

@@ -1,24 +1,31 @@
 """VAE: what every objective shares. A subclass says what it minimises; nothing else."""
 
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
 
-from tfvae import rng, specs
+from tfvae import conditions, replicas, rng, specs
 from tfvae.arch import ARCHITECTURES
 from tfvae.config import BINARIZE, PRECISIONS
 from tfvae.errors import DataError, UsageError, unknown
 from tfvae.likelihoods import LIKELIHOODS
+from tfvae.optimizers import Adam, inner
 from tfvae.priors import PRIORS
 from tfvae.terms import Terms, elbo, mean_k, normal_kl_terms
 
 # Streams of randomness below a model's seed; each use folds in its own number, so no two ever share a draw.
 TRAIN, EVALUATE = 1, 2
-PIXELS, POSTERIOR, OWN = 0, 1, 2
+PIXELS, POSTERIOR, OWN, CONDITION = 0, 1, 2, 3
 
 # What every objective reports, means over images, in nats per image (sq_err: squared pixel units).
 COLUMNS = ("loss", "elbo", "rate", "distortion", "sq_err")
+
+
+def sum_of(values):
+    """The sum of all numbers, finite only if each is; by columns first, which XLA on a CPU does in one pass."""
+    return tf.reduce_sum(tf.reduce_sum(tf.cast(values, tf.float32), axis=list(range(len(values.shape) - 1))))
 
 
 class VAE(keras.Model):
@@ -35,10 +42,14 @@ class VAE(keras.Model):
         dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255.
         precision: ``float32``, ``bfloat16`` or ``float16`` of the networks; densities and KL are float32 always.
         samples: draws of z per image in training (the L of Kingma & Welling, 2014, eq. 7); IWAE and its kin set it.
+        condition: what the model is told beside the image, see `tfvae.conditions`: ``labels``, ``beta:0.1-10``, ...
+        classes: how many labels there are.
 
     Raises:
         UsageError: an unknown part or option, or a value out of range.
     """
+
+    tellable = ("labels",)  # what an objective can be conditioned on
 
     def __init_subclass__(cls, **kwargs):
         """Make every objective, a user's own too, known to Keras' loader."""
@@ -46,7 +57,8 @@ class VAE(keras.Model):
         keras.saving.register_keras_serializable("tfvae")(cls)
 
     def __init__(self, arch="mlp", likelihood="auto", prior="normal", image_shape=(28, 28, 1), seed=0, l2=0.0,
-                 binarize="none", dequantize=False, precision="float32", samples=1, **kwargs):  # fmt: skip
+                 binarize="none", dequantize=False, precision="float32", samples=1, condition="", classes=0,
+                 **kwargs):  # fmt: skip
         if precision not in PRECISIONS:
             raise UsageError(unknown("precision", precision, PRECISIONS))
         if binarize not in BINARIZE:
@@ -61,19 +73,37 @@ class VAE(keras.Model):
         self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
         self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
         context = {"image_shape": self.image_shape, "seed": self.seed}
-        self.arch = specs.build("arch", ARCHITECTURES, arch, features=self.likelihood.features, dtype=policy, **context)
+        self.told = self.told_of(condition, classes, prior)
+        of_arch = {"features": self.likelihood.features, "dtype": policy, **context}
+        of_arch |= {"context": self.told.width} if self.told else {}
+        self.arch = specs.build("arch", ARCHITECTURES, arch, **of_arch)
         self.prior = specs.build("prior", PRIORS, prior, latent=self.arch.latent, **context)
         self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
+        self.condition, self.classes = condition, int(classes)
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
         self._trackers = [keras.metrics.Mean(name=name) for name in COLUMNS]
 
+    def told_of(self, condition, classes, prior):
+        """The `tfvae.conditions` object of this model, or None."""
+        told = conditions.parse(condition, classes)
+        if told and told.name not in self.tellable:
+            raise UsageError(f"Expected condition {' or '.join(self.tellable)} here. Received: condition={condition}.")
+        if told and str(prior).startswith("vamp"):
+            raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
+        return told
+
     # --- what a user calls -------------------------------------------------------------------------------------
 
-    def terms(self, x, samples=None, seed=(0, 0), training=False):
-        """The unreduced numbers of `Terms` for images x [B, H, W, C] (uint8, or float in [0, 1])."""
+    def terms(self, x, samples=None, seed=(0, 0), training=False, condition=None):
+        """The unreduced numbers of `Terms` for images x [B, H, W, C] (uint8, or float in [0, 1]).
+
+        Args:
+            condition: label, beta or kappa, one number or [B]; without it labels are not known, others are drawn.
+        """
         x = self.pixels(x, rng.fold(seed, PIXELS), dequantize=training and self.dequantize)
-        q = self.arch.infer(x, samples or self.samples, rng.fold(seed, POSTERIOR))
+        told = self.told and self.told.drawn(condition, tf.shape(x)[0], rng.fold(seed, CONDITION), training)
+        q = self.arch.infer(x, samples or self.samples, rng.fold(seed, POSTERIOR), self.context_of(told))
         log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
         mean = self.likelihood.loc(q.features)
         return Terms(
@@ -87,25 +117,41 @@ class VAE(keras.Model):
             z=q.z,
             q_mean=q.mean,
             q_log_stddev=q.log_stddev,
+            condition=told,
         )
 
-    def encode(self, x):
+    def context_of(self, told):
+        """Values [B] of the condition -> context vectors [B, D], or None."""
+        return None if told is None else self.told.vector(told)
+
+    def context_for(self, condition, count):
+        """The context [count, D] of a condition as a user gives it: one number, [count], or None for the default."""
+        if not self.told:
+            if condition is not None:
+                raise UsageError(f"Expected no condition: the model was trained without. Received: {condition}.")
+            return None
+        told = self.told.default(count) if condition is None else self.told.drawn(condition, count, (0, 0), False)
+        return self.told.vector(told)
+
+    def encode(self, x, condition=None):
         """Images -> mean and stddev of q(z|x), each [B, L]."""
-        mean, log_stddev = self.arch.encode(self.pixels(x, (0, 0)))
+        x = self.pixels(x, (0, 0))
+        mean, log_stddev = self.arch.encode(x, self.context_for(condition, tf.shape(x)[0]))
         return mean, tf.exp(log_stddev)
 
-    def decode(self, z):
-        """z [..., L] -> mean images [..., H, W, C] in [0, 1]."""
-        return self.likelihood.mean(self.arch.generate(z))
+    def decode(self, z, condition=None):
+        """z [..., L] -> mean images [..., H, W, C] in [0, 1]; condition: one number, or one for each z [n, L]."""
+        return self.likelihood.mean(self.arch.generate(z, self.context_for(condition, tf.shape(z)[-2])))
 
-    def sample(self, n, seed=(0, 0), temperature=1.0):
+    def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
         """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
-        return self.decode(temperature * self.prior.sample(n, rng.as_seed(seed), self.arch.encode))
+        return self.decode(temperature * self.prior.sample(n, rng.as_seed(seed), self.arch.encode), condition)
 
-    def reconstruct(self, x, seed=(0, 0)):
+    def reconstruct(self, x, seed=(0, 0), condition=None):
         """g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1]."""
         x = self.pixels(x, rng.fold(seed, PIXELS))
-        return self.likelihood.mean(self.arch.infer(x, 1, rng.fold(seed, POSTERIOR)).features)[0]
+        context = self.context_for(condition, tf.shape(x)[0])
+        return self.likelihood.mean(self.arch.infer(x, 1, rng.fold(seed, POSTERIOR), context).features)[0]
 
     def call(self, x, training=False):
         """As `reconstruct`, from the mean of q(z|x)."""
@@ -117,7 +163,11 @@ class VAE(keras.Model):
         """The loss, [B], nats per image."""
         raise NotImplementedError(f"{type(self).__name__} must define objective(terms) -> [B]")
 
-    def adapt(self, terms):
+    def signals(self, terms):
+        """What `adapt` goes by: means over the images of the batch, which replicas average before they adapt."""
+        return {}
+
+    def adapt(self, signals):
         """Move what is not trained by gradients (multipliers); called once per training step, never in validation."""
 
     def state_logs(self):
@@ -136,9 +186,9 @@ class VAE(keras.Model):
                 raise DataError(f"Expected uint8 images, or floats in [0, 1]. Received: {x.dtype}.")
             return grey
         if self.binarize == "dynamic":
-            return tf.cast(rng.uniform(tf.shape(x), seed) < grey / 255.0, tf.float32)
+            return tf.cast(rng.uniform(tf.shape(x), seed, axis=0) < grey / 255.0, tf.float32)
         if dequantize:
-            return (grey + rng.uniform(tf.shape(x), seed)) / 256.0
+            return (grey + rng.uniform(tf.shape(x), seed, axis=0)) / 256.0
         return grey / 255.0
 
     def measures(self, terms):
@@ -155,46 +205,72 @@ class VAE(keras.Model):
         kernels = [v for v in self.trainable_variables if v.path.rpartition("/")[2] == "kernel"]
         return self.l2 * tf.add_n([tf.reduce_sum(tf.square(tf.cast(v, tf.float32))) for v in kernels])
 
-    def learn(self, x):
-        """One optimisation step on images x: -> ({column: [B]}, the loss first; whether the step counted, bool).
+    def gradients(self, x, labels=None):
+        """One forward and backward pass: -> (logs {column: [B]}, signals, gradients, whether all is finite).
 
-        A step whose loss or gradients are not finite leaves every variable but the step number as it was, and its
-        columns are 0. The choice is made by ``where`` inside the program: XLA drops asserts.
+        Each replica's gradient is its share of the batch's, so that their sum is the gradient of the whole batch.
         """
         seed = rng.fold(rng.fold((self.seed, 0), TRAIN), self.step)
+        variables = self.trainable_variables
         with tf.GradientTape() as tape:
-            terms = self.terms(x, seed=seed, training=True)
+            terms = self.terms(x, seed=seed, training=True, **self.known(labels))
             loss = self.objective(terms)
             total = tf.reduce_mean(loss)  # the one reduction over the batch
             if self.l2:
                 total += self.penalty()
             scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
-        variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         sound = tf.math.is_finite(total)
         if self.precision != "float16":  # whose loss scale meets infinities by itself, and shrinks
-            sound = tf.reduce_all([sound, *(tf.reduce_all(tf.math.is_finite(g)) for g in gradients)])
+            sound &= tf.math.is_finite(tf.add_n([sum_of(g) for g in gradients]))
+        # A weight that is NaN may pass unseen: outside of XLA, relu(NaN) is 0 on a CPU.
+        sound &= tf.math.is_finite(tf.add_n([sum_of(v.value) for v in variables]))
+        mse = tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32)
+        signals = {"mse": mse, **self.signals(terms)}
+        return {"loss": loss, **self.measures(terms)}, signals, gradients, sound
+
+    def known(self, labels):
+        """The labels of a batch as an argument of `terms`, if this model wants to see them."""
+        wanted = labels is not None and self.told is not None and self.told.name == "labels"
+        return {"condition": labels} if wanted else {}
+
+    def learn(self, x, labels=None):
+        """One optimisation step on images x: -> ({column: [B]}, the loss first; whether the step counted, bool).
+
+        A step whose loss or gradients are not finite leaves every variable but the step number as it was, and its
+        columns are 0. The choice is made by ``where`` inside the program: XLA drops asserts.
+        """
+        if not self.optimizer.built:
+            with tf.init_scope():
+                self.optimizer.build(self.trainable_variables)
+        if replicas.count() > 1:
+            logs, signals, gradients, sound = replicas.gradients(self, x, labels)
+        else:
+            logs, signals, gradients, sound = self.gradients(x, labels)
         with self.kept_unless(sound):
-            self.optimizer.apply(gradients, variables)
-            self.adapt(terms)
-            self.likelihood.adapt(tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32))
+            self.optimizer.apply(gradients, self.trainable_variables)
+            self.likelihood.adapt(signals.pop("mse"))
+            self.adapt(signals)
         self.step.assign_add(1)
-        logs = {"loss": loss, **self.measures(terms)}
         return {name: tf.where(sound, value, tf.zeros_like(value)) for name, value in logs.items()}, sound
 
     @contextlib.contextmanager
     def kept_unless(self, sound):
-        """Undo what the block assigns to any variable if `sound` is False."""
-        variables = [v for v in (*self.variables, *self.optimizer.variables) if v is not self.step]
+        """Undo what the block assigns to any variable if `sound` is False; `Adam` sees to the big ones itself."""
+        optimizer = inner(self.optimizer)
+        guarded = isinstance(optimizer, Adam)
+        others = {id(v) for v in ([self.step, *optimizer.called_off()] if guarded else [self.step])}
+        variables = [v for v in (*self.variables, *self.optimizer.variables) if id(v) not in others]
         before = [tf.identity(tf.convert_to_tensor(v)) for v in variables]
-        yield
+        with optimizer.only_if(sound) if guarded else contextlib.nullcontext():
+            yield
         for variable, old in zip(variables, before):
             variable.assign(tf.where(sound, tf.convert_to_tensor(variable), old))
 
-    def measure(self, x, index=0):
+    def measure(self, x, index=0, labels=None):
         """The columns of `learn` without learning; batch `index` of an evaluation has noise of its own."""
         seed = rng.fold(rng.fold((self.seed, 0), EVALUATE), index)
-        terms = self.terms(x, seed=seed)
+        terms = self.terms(x, seed=seed, **self.known(labels))
         return {"loss": self.objective(terms), **self.measures(terms)}
 
     # --- Keras -------------------------------------------------------------------------------------------------
@@ -206,17 +282,47 @@ class VAE(keras.Model):
         return {tracker.name: tracker.result() for tracker in self._trackers} | self.state_logs()
 
     def train_step(self, data):
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.track(*self.learn(x))
+        x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self.track(*self.learn(x, labels))
 
     def test_step(self, data):
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         seen = tf.cast(self._trackers[0].count, tf.int32)  # so that each batch has noise of its own
-        return self.track(self.measure(x, seen))
+        logs = self.measure(x, seen, labels)
+        return self.track(replicas.gather(logs) if replicas.count() > 1 else logs)
+
+    @functools.cached_property
+    def share(self):
+        """See `replicas.compiled_share`."""
+        return replicas.compiled_share(self)
+
+    def make_train_function(self, force=False):
+        self.train_function = self._function_of("train", force)
+
+    def make_test_function(self, force=False):
+        self.test_function = self._function_of("test", force)
+
+    def _function_of(self, kind, force):
+        function, step = getattr(self, f"{kind}_function"), getattr(self, f"{kind}_step")
+        if function is not None and not force:
+            return function
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            return replicas.keras_function(self.distribute_strategy, step, self.steps_per_execution)
+        return self._make_function(step)
 
     def get_config(self):
         """Every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
-        ordinary = ("image_shape", "seed", "l2", "binarize", "dequantize", "precision", "samples")
+        ordinary = (
+            "image_shape",
+            "seed",
+            "l2",
+            "binarize",
+            "dequantize",
+            "precision",
+            "samples",
+            "condition",
+            "classes",
+        )
         own = {name: getattr(self, name) for name in specs.keyword_options(type(self))}
         return {**self._parts, **{name: getattr(self, name) for name in ordinary}, **own}
 

@@ -70,7 +70,8 @@ class Residual(keras.layers.Layer):
 
     def build(self, input_shape):
         for conv in self.convs:
-            conv.build(input_shape)
+            if not conv.built:
+                conv.build(input_shape)
         self.built = True
 
     def call(self, x):

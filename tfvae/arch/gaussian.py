@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfvae import rng
+from tfvae.arch import conditioning as conditions
 from tfvae.errors import UsageError
 from tfvae.terms import normal_log_prob
 
@@ -17,8 +18,8 @@ LOG_STDDEV_BOUND = 8.0
 class Inference(NamedTuple):
     """What `infer` returns for B images and K samples."""
 
-    mean: tf.Tensor  # [B, L]
-    log_stddev: tf.Tensor  # [B, L]
+    mean: tf.Tensor  # [B, L], or [K, B, L] where it depends on earlier draws (a `sequential` architecture)
+    log_stddev: tf.Tensor  # as mean
     z: tf.Tensor  # [K, B, L]
     log_qz: tf.Tensor  # [K, B]
     features: tf.Tensor  # [K, B, H, W, P]
@@ -29,6 +30,9 @@ class GaussianArch(keras.layers.Layer):
 
     Args:
         latent: L, the number of latent dimensions.
+        context: D, the width of the context vector that encoder and decoder see too; 0: none.
+        conditioning: how they see it: ``concat`` joins it to x and z, ``film`` scales and shifts hidden activations,
+            ``mr`` gates them.
         image_shape: (H, W, C).
         features: P, decoder outputs per pixel position, as the likelihood asks.
         seed: of the initial weights.
@@ -36,11 +40,14 @@ class GaussianArch(keras.layers.Layer):
     """
 
     compile_as = "step"  # convolutions are slow inside a compiled loop on a CPU
+    sequential = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
 
-    def __init__(self, *, latent=32, image_shape, features, seed, dtype):
+    def __init__(self, *, latent=32, context=0, conditioning="concat", image_shape, features, seed, dtype):
         super().__init__(name="arch", dtype=dtype)
         if not latent >= 1:
             raise UsageError(f"Expected latent >= 1. Received: latent={latent}.")
+        conditions.check(context, conditioning)
+        self.context, self.conditioning = int(context), conditioning
         self.latent, self.image_shape, self.features = int(latent), tuple(image_shape), features
         self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
 
@@ -53,25 +60,54 @@ class GaussianArch(keras.layers.Layer):
 
     def network(self, input_shape, layers):
         """The layers in a row, built at once so that weights exist before the first batch."""
-        return keras.Sequential([keras.Input(input_shape), *layers])
+        *shape, channels = input_shape
+        joined = self.context if self.conditioning == "concat" else 0
+        network = keras.Sequential([keras.Input((*shape, channels + joined)), *layers])
+        if self.context and not joined:
+            return conditions.Conditioned(network, self.conditioning, self.context, self.init)
+        return network
 
-    def encode(self, x):
-        """Images [B, H, W, C] in [0, 1] -> mean, log stddev of q(z|x), each [B, L]."""
-        mean, raw = tf.split(tf.cast(self.encoder(x), tf.float32), 2, axis=-1)
-        return mean, LOG_STDDEV_BOUND * tf.tanh(raw / LOG_STDDEV_BOUND)
+    def run(self, network, x, context):
+        """`network` of x [N, ..., M] and the context [N, D]: -> float32."""
+        if self.context and self.conditioning == "concat":
+            spread = tf.reshape(context, [-1, *[1] * (x.shape.rank - 2), self.context])
+            x = tf.concat([x, tf.broadcast_to(spread, tf.concat([tf.shape(x)[:-1], [self.context]], 0))], axis=-1)
+        elif self.context:
+            return tf.cast(network.run(x, context), tf.float32)
+        return tf.cast(network(x), tf.float32)
 
-    def generate(self, z):
-        """z [..., L] -> features [..., H, W, P], float32."""
+    def spread(self, context, lead):
+        """The context [..., D] of samples that have leading axes `lead`: -> [prod(lead), D], or None without one."""
+        if (context is None) != (self.context == 0):
+            asked = f"a context [..., {self.context}]" if self.context else "no context (the option context=0)"
+            raise UsageError(f"Expected {asked}. Received: {'none' if context is None else tuple(context.shape)}.")
+        if context is None:
+            return None
+        whole = tf.broadcast_to(tf.cast(context, tf.float32), tf.concat([lead, [self.context]], axis=0))
+        return tf.reshape(whole, [-1, self.context])
+
+    def encode(self, x, context=None):
+        """Images [B, H, W, C] in [0, 1], context [B, D] -> mean, log stddev of q(z|x), each [B, L]."""
+        return mean_and_log_stddev(self.run(self.encoder, x, self.spread(context, tf.shape(x)[:1])))
+
+    def generate(self, z, context=None):
+        """z [..., L], context [B, D] for the last leading axis -> features [..., H, W, P], float32."""
         lead = tf.shape(z)[:-1]
-        features = tf.cast(self.decoder(tf.reshape(z, [-1, self.latent])), tf.float32)
+        features = self.run(self.decoder, tf.reshape(z, [-1, self.latent]), self.spread(context, lead))
         return tf.reshape(features, tf.concat([lead, (*self.image_shape[:2], self.features)], axis=0))
 
-    def infer(self, x, samples, seed):
+    def infer(self, x, samples, seed, context=None):
         """Draw z ~ q(z|x) `samples` times and decode it: -> Inference."""
-        mean, log_stddev = self.encode(x)
-        noise = rng.normal(tf.concat([[samples], tf.shape(mean)], axis=0), seed)
+        mean, log_stddev = self.encode(x, context)
+        noise = rng.normal(tf.concat([[samples], tf.shape(mean)], axis=0), seed, axis=1)
         z = mean + tf.exp(log_stddev) * noise  # [K, B, L]
-        return Inference(mean, log_stddev, z, normal_log_prob(z, mean, log_stddev), self.generate(z))
+        return Inference(mean, log_stddev, z, normal_log_prob(z, mean, log_stddev), self.generate(z, context))
+
+
+def mean_and_log_stddev(raw, bound=LOG_STDDEV_BOUND):
+    """[..., 2 M] -> mean, and log stddev soft-clipped to [-bound, bound], each [..., M]."""
+    mean, raw = tf.split(raw, 2, axis=-1)
+    return mean, bound * tf.tanh(raw / bound)
 
 
 def widths(text):

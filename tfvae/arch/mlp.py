@@ -1,6 +1,9 @@
 """Fully connected networks: 784-512-256-200 of seed 001, 2x30 of seed 002, linear ones for the exact model."""
 
+import math
+
 import keras
+import tensorflow as tf
 
 from tfvae.arch.gaussian import GaussianArch
 from tfvae.arch.gaussian import widths as parse_widths
@@ -21,7 +24,7 @@ class MLP(GaussianArch):
         hidden = parse_widths(widths)
         height, width, _ = self.image_shape
         self.encoder = self.network(
-            self.image_shape,
+            (math.prod(self.image_shape),) if self.context else self.image_shape,
             [
                 keras.layers.Flatten(),
                 *(self.dense(n, activation) for n in hidden),
@@ -36,3 +39,7 @@ class MLP(GaussianArch):
                 keras.layers.Reshape((height, width, self.features)),
             ],
         )
+
+    def run(self, network, x, context):
+        """As in the base; a context joins the flat image."""
+        return super().run(network, x if context is None else tf.reshape(x, [-1, math.prod(x.shape[1:])]), context)

@@ -1,0 +1,117 @@
+"""What every contestant is given: a network, a batch size and so many images an epoch. Nothing heavy is imported.
+
+A new case is one line in `CASES`. A new kind of network is a kind in `Case.layers` and `Case.arch`, and its ops in the
+contestants that build it; the others are left out of its table (see ``kinds`` in ``__init__.py``).
+"""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+SIDE = 28
+PIXELS = SIDE * SIDE
+
+
+class Layer(NamedTuple):
+    """A layer with weights; images are padded so that sides are halved, doubled or kept."""
+
+    op: str  # dense; down or up: a convolution or a transposed one of stride 2; same: a convolution of stride 1
+    inputs: int
+    outputs: int
+    side: int = 1  # of the smaller of its two images
+    kernel: int = 1
+
+    @property
+    def products(self):
+        """Multiplications for one image."""
+        return self.inputs * self.outputs * (self.side * self.kernel) ** 2
+
+
+class Case(NamedTuple):
+    """One network and how it is trained."""
+
+    kind: str  # mlp or conv
+    widths: tuple  # units, or channels of the halvings
+    latent: int
+    batch: int
+    images: int = 60_000  # an epoch, the first of Fashion-MNIST's training split
+    hidden: int = 256  # conv: units between the convolutions and z
+    kernel: int = 4  # conv: side of the filters
+
+    @property
+    def arch(self):
+        """tfvae's spec of the network."""
+        widths = "-".join(map(str, self.widths))
+        conv = f",hidden={self.hidden},kernel={self.kernel}" if self.kind == "conv" else ""
+        return f"{self.kind}:widths={widths},latent={self.latent}{conv}"
+
+    @property
+    def layers(self):
+        """Encoder and decoder, each [`Layer`]; ReLU between layers, none after the last."""
+        if self.kind == "mlp":
+            down = [PIXELS, *self.widths, 2 * self.latent]
+            up = [self.latent, *reversed(self.widths), PIXELS]
+            return dense(down), dense(up)
+        sides = [SIDE // 2 ** (i + 1) for i in range(len(self.widths))]
+        flat = sides[-1] ** 2 * self.widths[-1]
+        channels = zip([1, *self.widths], self.widths, sides)
+        back = zip([self.widths[-1], *reversed(self.widths)], reversed(self.widths), reversed(sides))
+        encoder = [Layer("down", a, b, side, self.kernel) for a, b, side in channels]
+        decoder = [Layer("up", a, b, side, self.kernel) for a, b, side in back]
+        encoder += dense([flat, self.hidden, 2 * self.latent])
+        return encoder, [*dense([self.latent, self.hidden, flat]), *decoder, Layer("same", self.widths[0], 1, SIDE, 3)]
+
+    @property
+    def flops(self):
+        """Floating-point operations of a training step's matrix products and convolutions, 2 for a multiply-add.
+
+        Each layer takes part three times, forward and for the gradients of its input and its weights; the first
+        needs no gradient of its input.
+        """
+        sizes = [2 * self.batch * layer.products for layer in sum(self.layers, [])]
+        return 3 * sum(sizes) - sizes[0]
+
+
+def dense(sizes):
+    return [Layer("dense", a, b) for a, b in zip(sizes[:-1], sizes[1:])]
+
+
+CASES = {
+    "mlp-32": Case("mlp", (512, 256), 32, 128),
+    "seed-128": Case("mlp", (512, 256), 200, 128),
+    "seed-2000": Case("mlp", (512, 256), 200, 2000),
+    "conv": Case("conv", (32, 64), 32, 128, images=12_800),
+}
+
+
+def orders(case, epochs):
+    """A permutation for each epoch, whole batches only: int64 [steps, batch]."""
+    for epoch in range(epochs):
+        order = np.random.default_rng([0, epoch]).permutation(case.images)
+        yield order[: case.images // case.batch * case.batch].reshape(-1, case.batch)
+
+
+def load(path, case):
+    """The images of an epoch, uint8 [N, 28, 28, 1]."""
+    with np.load(path) as archive:
+        return archive["x_train"][: case.images]
+
+
+def timed(work):
+    """Seconds of a call, and what it gave."""
+    begun = time.perf_counter()
+    found = work()
+    return time.perf_counter() - begun, found
+
+
+def rates(draw, batch, calls):
+    """Images/s of each of `calls` groups of calls of `draw` that last about 0.2 s, after the compilation."""
+    draw()
+    count = int(max(1, 0.2 / timed(draw)[0]))
+    return [batch * count / timed(lambda: [draw() for _ in range(count)])[0] for _ in range(calls)]
+
+
+def epoch(seconds, loss, parameters):
+    """What a contestant gives for each epoch; `loss` is the mean over the epoch of |x - g(z)|^2 / 2 + KL."""
+    return {"seconds": float(seconds), "loss": float(loss), "parameters": int(parameters)}

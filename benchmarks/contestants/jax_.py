@@ -1,0 +1,99 @@
+"""JAX with optax's Adam: an epoch as one jitted lax.scan, or a jitted step called from Python.
+
+XLA runs convolutions many times slower inside a loop on a CPU, in JAX as in TensorFlow, hence the second way.
+"""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from contestants.cases import epoch, load, orders, rates
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def init(key, layers):
+    """[(kernel, bias)], Glorot uniform."""
+    glorot, found = jax.nn.initializers.glorot_uniform(), []
+    for layer, own in zip(layers, jax.random.split(key, len(layers))):
+        side = () if layer.op == "dense" else (layer.kernel, layer.kernel)
+        found.append((glorot(own, (*side, layer.inputs, layer.outputs)), jnp.zeros(layer.outputs)))
+    return found
+
+
+def apply(layer, w, h):
+    if layer.op == "dense":
+        return h.reshape(len(h), -1) @ w
+    h = h.reshape(len(h), *h.shape[1:] if h.ndim == 4 else (layer.side, layer.side, layer.inputs))
+    if layer.op == "up":
+        return jax.lax.conv_transpose(h, w, (2, 2), "SAME", dimension_numbers=LAYOUT)
+    stride = (1, 1) if layer.op == "same" else (2, 2)
+    return jax.lax.conv_general_dilated(h, w, stride, "SAME", dimension_numbers=LAYOUT)
+
+
+def net(layers, params, h):
+    for i, (layer, (w, b)) in enumerate(zip(layers, params)):
+        h = apply(layer, w, jax.nn.relu(h) if i else h) + b
+    return h
+
+
+def train(case, path, epochs, scan):
+    (encoder, decoder), optimizer = case.layers, optax.adam(1e-3)
+
+    def loss(params, x, key):
+        mean, log_var = jnp.split(net(encoder, params[0], x), 2, axis=1)
+        z = mean + jnp.exp(0.5 * log_var) * jax.random.normal(key, mean.shape)
+        logits = net(decoder, params[1], z).reshape(x.shape)
+        error = 0.5 * jnp.square(x - jax.nn.sigmoid(logits)).reshape(len(x), -1).sum(1)
+        return (error + 0.5 * (mean**2 + jnp.exp(log_var) - log_var - 1).sum(1)).mean()
+
+    def step(carry, rows, data):
+        params, state, key = carry
+        key, own = jax.random.split(key)
+        value, grads = jax.value_and_grad(loss)(params, data[rows] / 255.0, own)
+        updates, state = optimizer.update(grads, state)
+        return (optax.apply_updates(params, updates), state, key), value
+
+    @jax.jit
+    def whole(carry, order, data):
+        carry, values = jax.lax.scan(lambda c, rows: step(c, rows, data), carry, order)
+        return carry, values.sum()
+
+    def by_step(carry, order, data, one=jax.jit(step, donate_argnums=0)):
+        total = 0.0
+        for rows in order:
+            carry, value = one(carry, rows, data)
+            total += value
+        return carry, total
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    params = init(keys[0], encoder), init(keys[1], decoder)
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    carry, images = (params, optimizer.init(params), keys[2]), load(path, case)
+    data, found = jnp.asarray(images.reshape(len(images), -1) if case.kind == "mlp" else images), []
+    for order in orders(case, epochs):
+        begun = time.perf_counter()
+        carry, total = (whole if scan else by_step)(carry, jnp.asarray(order), data)
+        mean = float(total) / len(order)
+        found.append(epoch(time.perf_counter() - begun, mean, count))
+    return found
+
+
+def sample(case, path, batch, calls):
+    decoder = case.layers[1]
+    params, key = init(jax.random.key(0), decoder), jax.random.key(1)
+
+    @jax.jit
+    def draw(params, key):
+        key, own = jax.random.split(key)
+        return jax.nn.sigmoid(net(decoder, params, jax.random.normal(own, (batch, case.latent)))), key
+
+    def fetched():
+        nonlocal key
+        images, key = draw(params, key)
+        return np.asarray(images)
+
+    return rates(fetched, batch, calls)

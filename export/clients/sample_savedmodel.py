@@ -1,0 +1,49 @@
+"""Draw a grid of images from a SavedModel that tfvae exported. Needs TensorFlow and NumPy, and nothing of tfvae.
+
+python sample_savedmodel.py export/models/my_decoder -n 64 --seed 1 -o grid.png
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+
+def newest(path):
+    """The folder itself, or its highest version."""
+    path = pathlib.Path(path)
+    versions = [folder for folder in path.glob("*") if folder.name.isdigit()]
+    return path if (path / "saved_model.pb").exists() else max(versions, key=lambda folder: int(folder.name))
+
+
+def grid(images):
+    """[N, H, W, C] -> one image, rows of about sqrt(N)."""
+    count, height, width, channels = images.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    images = np.pad(images, [(0, rows * columns - count), (0, 0), (0, 0), (0, 0)])
+    images = images.reshape(rows, columns, height, width, channels)
+    return images.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("path", help="the SavedModel, or the folder of its versions")
+    parser.add_argument("-n", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("-o", "--output", default="grid.png")
+    args = parser.parse_args()
+
+    sample = tf.saved_model.load(str(newest(args.path))).signatures["sample"]
+    images = sample(n=tf.constant(args.n), seed=tf.constant([args.seed, 0]), temperature=tf.constant(args.temperature))[
+        "image"
+    ].numpy()
+    png = tf.io.encode_png(np.rint(255 * grid(images)).astype(np.uint8))
+    tf.io.write_file(args.output, png)
+    print(f"{args.output}: {len(images)} images {images.shape[1:]}")
+
+
+if __name__ == "__main__":
+    main()

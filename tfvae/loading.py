@@ -1,0 +1,140 @@
+"""`tfvae.load`: a trained model from a run folder, or from a SavedModel after a look at what it may do."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from tfvae import savedmodel
+from tfvae.errors import DataError, IntegrityError, UntrustedError, UsageError
+from tfvae.safety import findings_of, printable
+
+# What the methods below need: signature: (inputs, outputs).
+SIGNATURES = {
+    "decode": ({"z"}, {"image"}),
+    "sample": ({"n", "seed", "temperature"}, {"image"}),
+    "encode": ({"x"}, {"mean", "stddev"}),
+    "reconstruct": ({"x"}, {"image"}),
+}
+TRUST = "If you trust where it comes from, say --trust (trust=True)."
+
+
+def load(path, trust=False):
+    """The model of a run folder, live, or a `SavedModel`: both have `sample`, `decode`, `encode`, `reconstruct`.
+
+    Args:
+        path: a run folder, the folder of a SavedModel, or one of its versions.
+        trust: load a SavedModel that tfvae has not written, or that has been changed, or has ops that tfvae does not
+            know to be harmless. Without it such a one is refused before TensorFlow sees it.
+
+    Raises:
+        UsageError: neither. IntegrityError: damaged. UntrustedError: foreign, and `trust` is False.
+    """
+    folder = place(path)
+    if savedmodel.find(folder) != folder:
+        from tfvae import runs
+
+        return runs.load(folder)
+    if not trust:
+        check(folder)
+    return SavedModel(folder)
+
+
+def place(path):
+    """The folder of a run or of a SavedModel, its highest version."""
+    folder = savedmodel.find(path) or pathlib.Path(path)
+    if not any((folder / name).is_file() for name in (savedmodel.PROTO, "config.json")):
+        raise UsageError(f"Expected a run folder or a SavedModel. Received: {path}. List runs with  tfvae runs.")
+    return folder
+
+
+def check(folder):
+    """Refuse a SavedModel that is not wholly as tfvae writes it."""
+    if not (folder / savedmodel.MANIFEST).exists():
+        raise UntrustedError(f"Expected a SavedModel by tfvae. Received: {folder}, without manifest.json. {TRUST}")
+    try:
+        savedmodel.verify(folder)
+    except IntegrityError as error:
+        raise IntegrityError(f"{printable(error, 300)} {TRUST}") from None
+    found = findings_of(savedmodel.parse(folder))
+    if found:
+        more = f" and {len(found) - 1} more, see  tfvae inspect {folder}" if len(found) > 1 else ""
+        raise UntrustedError(f"Expected a SavedModel that only computes. Received: {found[0]}{more}. {TRUST}")
+
+
+class SavedModel:
+    """The exported signatures as methods; images are [N, H, W, C], NumPy or tensors.
+
+    `reconstruct` is from the mean of q(z|x), without noise.
+    """
+
+    def __init__(self, folder):
+        import tensorflow as tf
+
+        try:
+            loaded = tf.saved_model.load(str(folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = printable(error)
+            raise DataError(f"Expected TensorFlow to load {folder}. Received: {reason}.") from None
+        self.signatures, self.path = loaded.signatures, folder
+        decode = self.signature("decode")
+        z, image = decode.structured_input_signature[1]["z"].shape, decode.structured_outputs["image"].shape
+        if (z.rank, image.rank) != (2, 4):
+            raise DataError(f"Expected codes [N, L] and images [N, H, W, C]. Received: {folder} with {z} and {image}.")
+        self.latent, self.image_shape = z[1], tuple(image[1:])
+
+    def signature(self, name):
+        inputs, outputs = SIGNATURES[name]
+        found = self.signatures.get(name)
+        known = (
+            found and set(found.structured_input_signature[1]) == inputs and outputs <= set(found.structured_outputs)
+        )
+        if not known:
+            names = ", ".join(map(printable, self.signatures)) or "none"
+            raise DataError(
+                f"Expected a SavedModel with the signature {name}, of {', '.join(sorted(inputs))}. "
+                f"Received: {self.path} with the signatures {names}."
+            )
+        return found
+
+    def __call__(self, name, **inputs):
+        """The outputs of a signature by name."""
+        import tensorflow as tf
+
+        function = self.signature(name)
+        for key, spec in function.structured_input_signature[1].items():
+            value = np.asarray(inputs[key])
+            if not spec.shape.is_compatible_with(value.shape):
+                raise DataError(f"Expected {key} of shape {spec.shape.as_list()}. Received: {list(value.shape)}.")
+            inputs[key] = tf.constant(value.astype(spec.dtype.as_numpy_dtype))
+            if spec.dtype.is_integer and not np.array_equal(inputs[key], value):
+                raise UsageError(f"Expected {key} to fit into {spec.dtype.name}. Received: {value.tolist()}.")
+        try:
+            return function(**inputs)
+        except tf.errors.InvalidArgumentError as error:  # the model's own check of its inputs, say
+            found = re.search(r"assertion failed: \[(.*)\]", error.message)
+            raise UsageError(printable(found[1] if found else error.message)) from None
+
+    def sample(self, n, seed=(0, 0), temperature=1.0):
+        """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
+        seed = (seed, 0) if isinstance(seed, int) else seed
+        return self("sample", n=n, seed=seed, temperature=temperature)["image"]
+
+    def decode(self, z):
+        """z [N, L] -> mean images [N, H, W, C] in [0, 1]."""
+        return self("decode", z=z)["image"]
+
+    def encode(self, x):
+        """Images, uint8 or float in [0, 1] -> mean and stddev of q(z|x), each [N, L]."""
+        found = self("encode", x=unit(x))
+        return found["mean"], found["stddev"]
+
+    def reconstruct(self, x):
+        """g of the mean of q(z|x), [N, H, W, C] in [0, 1]."""
+        return self("reconstruct", x=unit(x))["image"]
+
+
+def unit(x):
+    """uint8 images -> float32 in [0, 1]; floats are taken as they are."""
+    x = np.asarray(x)
+    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
