@@ -17,6 +17,7 @@ from tfvae.config import Config
 from tfvae.errors import TfvaeError, UsageError
 from tfvae.flags import (
     Parser,
+    add_condition,
     add_count,
     add_json,
     add_picture,
@@ -90,6 +91,7 @@ def build_sample(parser):
     add_picture(parser, "samples.png", what="run folder or SavedModel")
     add_trust(parser)
     add_count(parser, "-n --count", 64, "images")
+    add_condition(parser)
     parser.add_argument(
         "--temperature",
         type=not_negative,
@@ -97,6 +99,13 @@ def build_sample(parser):
         metavar="X",
         help="times the prior's stddev (default: 1)",
     )
+
+
+def build_rd_curve(parser):
+    add_run(parser)
+    add_split(parser)
+    add_count(parser, "--points", 9, "values of beta or kappa", least=2)
+    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
 
 
 def build_reconstruct(parser):
@@ -180,6 +189,7 @@ VERBS = {
         build_evaluate,
         "tfvae.commands:evaluate",
     ),
+    "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.commands:rd_curve"),
     "sample": ("draw images", build_sample, "tfvae.drawing:sample"),
     "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.drawing:reconstruct"),
     "traverse": ("move along one latent dimension at a time", build_traverse, "tfvae.drawing:traverse"),

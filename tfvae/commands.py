@@ -159,6 +159,21 @@ def evaluate(args):
     return 0
 
 
+def rd_curve(args):
+    """``tfvae rd-curve RUN``: ``plots/rd_curve.csv`` and ``.png``."""
+    run = find(args.run)
+    import_tensorflow()
+    from tfvae.evaluate.curve import area, rd_curve, write_curve
+
+    rows = rd_curve(args.run, args.points, args.split, args.limit)
+    names = list(rows[0])
+    print(aligned([names, *([f"{row[name]:.4g}" for name in names] for row in rows)]))
+    print(f"area below the lower hull of rate and sq_err: {area(rows):.5g}")
+    for path in write_curve(rows, run.path / "plots"):
+        print(path)
+    return 0
+
+
 def table(found):
     """The numbers of `evaluate` in aligned columns, with units; constraints one a line."""
     rows = [

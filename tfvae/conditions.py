@@ -76,8 +76,30 @@ class Range:
         return (2.0 * place - 1.0)[:, None]
 
 
-def parse(text, classes=0):
+def vector(told, values):
+    """Values [B] of the condition `told` -> [B, width]; None without one."""
+    return None if told is None else told.vector(values)
+
+
+def context(told, given, count):
+    """The context [count, width] of what a user gives: one number, [count], or None for the default.
+
+    Raises:
+        UsageError: something is given for a model that was trained without a condition.
+    """
+    if told is None and given is not None:
+        raise UsageError(f"Expected no condition: the model was trained without. Received: {given}.")
+    if told is None:
+        return None
+    return told.vector(told.default(count) if given is None else told.drawn(given, count, (0, 0), False))
+
+
+def parse(text, classes=0, tellable=("labels", "beta", "kappa")):
     """'labels', 'beta:0.1-10', 'kappa:2-6' or '' -> a condition, or None.
+
+    Args:
+        classes: how many labels there are.
+        tellable: the names that the objective can make use of.
 
     Raises:
         UsageError: anything else.
@@ -85,6 +107,8 @@ def parse(text, classes=0):
     name, _, rest = text.partition(":")
     if not text:
         return None
+    if name in ("labels", "beta", "kappa") and name not in tellable:
+        raise UsageError(f"Expected condition {' or '.join(tellable)} here. Received: condition={text}.")
     if text == "labels":
         return Labels(classes)
     if name not in ("beta", "kappa"):

@@ -59,10 +59,34 @@ def sample(args):
     model = loading.load(args.run, args.trust)
     from tfvae.plots import grids
 
-    images = model.sample(args.count, (args.seed, 0), temperature=float(args.temperature)).numpy()
+    told, columns = condition_of(args, model)
+    images = model.sample(args.count, (args.seed, 0), temperature=float(args.temperature), **told).numpy()
     if grids.is_points(model.image_shape):
         return done(grids.points_scatter(args.output, {"samples": (images, None)}))
-    return done(grids.image_grid(images, args.output))
+    return done(grids.image_grid(images, args.output, columns))
+
+
+def condition_of(args, model):
+    """({"condition": ...} for `sample`, or {}; columns of the grid) from --label, --beta or --kappa."""
+    asked = {"labels": args.label or None, "beta": args.beta, "kappa": args.kappa}
+    name, value = next(((name, value) for name, value in asked.items() if value is not None), (None, None))
+    if name is None:
+        return {}, None
+    told = getattr(model, "told", None)
+    if told is None or told.name != name:
+        seen = f"--condition {told.name}" if told else "no --condition"
+        raise UsageError(f"Expected a model with --condition {name} for this flag. Received: one with {seen}.")
+    if name != "labels":
+        if not told.low <= value <= told.high:
+            raise UsageError(f"Expected {name} in [{told.low:g}, {told.high:g}]. Received: {value:g}.")
+        return {"condition": float(value)}, None
+    if value == "all":
+        per_class = max(1, args.count // told.width)
+        args.count = per_class * told.width
+        return {"condition": np.repeat(np.arange(told.width), per_class)}, per_class
+    if not value.isdigit() or int(value) >= told.width:
+        raise UsageError(f"Expected --label in 0 to {told.width - 1}, or all. Received: {value!r}.")
+    return {"condition": int(value)}, None
 
 
 def reconstruct(args):

@@ -2,7 +2,11 @@
 
 from tfvae import specs
 from tfvae.errors import UsageError
+from tfvae.geco_range import GECORange
 from tfvae.objectives import OBJECTIVES
+
+# Objectives that a condition replaces by one that learns a whole range.
+RANGES = {"kappa": {"geco": GECORange}}
 
 
 def build(
@@ -21,7 +25,7 @@ def build(
             ``mlp:widths=512-256,latent=200``, ``normal``; objective may also be a subclass of `VAE`.
         image_shape: (H, W, C).
         seed: of weights and noise.
-        **options: l2, binarize, dequantize, precision; see `tfvae.VAE`.
+        **options: l2, binarize, dequantize, precision, condition, classes; see `tfvae.VAE`.
 
     Raises:
         UsageError: an unknown part or option, or a value out of range.
@@ -31,4 +35,5 @@ def build(
     context = dict(likelihood=likelihood, arch=arch, prior=prior, image_shape=tuple(image_shape), seed=seed, **options)
     if isinstance(objective, type):
         return objective(**context)
-    return specs.build("objective", OBJECTIVES, objective, **context)
+    told = options.get("condition", "").partition(":")[0]
+    return specs.build("objective", OBJECTIVES | RANGES.get(told, {}), objective, **context)

@@ -115,5 +115,16 @@ def add_count(parser, flag, default, text, least=1):
     parser.add_argument(*names, type=whole(least), default=default, metavar="N", help=shown)
 
 
+def add_condition(parser):
+    """What a model with --condition is told; one of them."""
+    group = parser.add_mutually_exclusive_group()
+    text = "of a model with --condition labels: its class, or all: one row a class"
+    group.add_argument("--label", default="", metavar="N", help=text)
+    group.add_argument("--beta", type=not_negative, default=None, metavar="X", help="of one with --condition beta:...")
+    group.add_argument(
+        "--kappa", type=not_negative, default=None, metavar="X", help="of one with --condition kappa:..."
+    )
+
+
 def add_json(parser):
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")

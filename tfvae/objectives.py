@@ -66,16 +66,10 @@ class BetaVAE(VAE):
 
 
 class SigmaVAE(BetaVAE):
-    """The ELBO with a calibrated Gaussian (Rybkin et al., 2021), beta decoupled from sigma (seed 003).
+    """The ELBO with a calibrated Gaussian (Rybkin et al., 2021): beta is decoupled from sigma (seed 003).
 
-    Its likelihood is ``gaussian:sigma=optimal`` unless another is asked for.
-
-    Args:
-        beta: weight of the KL, >= 0; sigma follows the error, not beta.
+    Its likelihood is ``gaussian:sigma=optimal`` unless another is asked for; sigma follows the error, not beta.
     """
-
-    def __init__(self, *parts, beta=1.0, **context):
-        super().__init__(*parts, beta=beta, **context)
 
 
 class GECO(VAE):
@@ -101,11 +95,16 @@ class GECO(VAE):
         self.kappa, self.constraints, self.controller, self.rate = kappa, constraints, controller, rate
         self.gain, self.decay, self.lam, self.warmup = gain, decay, lam, warmup
         self.bounds = parse(constraints or f"re<={kappa}")
-        self.scales = [bound.scale for bound in self.bounds]
         self.rate_side = any(bound.rate_side for bound in self.bounds)
         half = 0.5 * math.prod(self.image_shape)
-        ceilings = [half / bound.scale if bound.pixel_error else math.inf for bound in self.bounds]
-        self.multipliers = Multipliers(len(self.bounds), controller, rate, gain, decay, lam, warmup, ceilings)
+        targets = self.targets()
+        ceilings = [half / scale if of_pixels else math.inf for scale, of_pixels in targets]
+        self.scales = [scale for scale, _ in targets]
+        self.multipliers = Multipliers(len(targets), controller, rate, gain, decay, lam, warmup, ceilings)
+
+    def targets(self):
+        """(scale, whether it bounds the pixel error) of what each multiplier sees to."""
+        return [(bound.scale, bound.pixel_error) for bound in self.bounds]
 
     def lagrangian(self, terms):
         """sum_j lambda_j C_j, [K, B]."""

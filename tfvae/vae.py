@@ -73,7 +73,9 @@ class VAE(keras.Model):
         self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
         self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
         context = {"image_shape": self.image_shape, "seed": self.seed}
-        self.told = self.told_of(condition, classes, prior)
+        self.told = conditions.parse(condition, classes, self.tellable)
+        if self.told and str(prior).startswith("vamp"):
+            raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
         of_arch = {"features": self.likelihood.features, "dtype": policy, **context}
         of_arch |= {"context": self.told.width} if self.told else {}
         self.arch = specs.build("arch", ARCHITECTURES, arch, **of_arch)
@@ -83,15 +85,6 @@ class VAE(keras.Model):
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
         self._trackers = [keras.metrics.Mean(name=name) for name in COLUMNS]
-
-    def told_of(self, condition, classes, prior):
-        """The `tfvae.conditions` object of this model, or None."""
-        told = conditions.parse(condition, classes)
-        if told and told.name not in self.tellable:
-            raise UsageError(f"Expected condition {' or '.join(self.tellable)} here. Received: condition={condition}.")
-        if told and str(prior).startswith("vamp"):
-            raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
-        return told
 
     # --- what a user calls -------------------------------------------------------------------------------------
 
@@ -103,7 +96,7 @@ class VAE(keras.Model):
         """
         x = self.pixels(x, rng.fold(seed, PIXELS), dequantize=training and self.dequantize)
         told = self.told and self.told.drawn(condition, tf.shape(x)[0], rng.fold(seed, CONDITION), training)
-        q = self.arch.infer(x, samples or self.samples, rng.fold(seed, POSTERIOR), self.context_of(told))
+        q = self.arch.infer(x, samples or self.samples, rng.fold(seed, POSTERIOR), conditions.vector(self.told, told))
         log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
         mean = self.likelihood.loc(q.features)
         return Terms(
@@ -120,28 +113,15 @@ class VAE(keras.Model):
             condition=told,
         )
 
-    def context_of(self, told):
-        """Values [B] of the condition -> context vectors [B, D], or None."""
-        return None if told is None else self.told.vector(told)
-
-    def context_for(self, condition, count):
-        """The context [count, D] of a condition as a user gives it: one number, [count], or None for the default."""
-        if not self.told:
-            if condition is not None:
-                raise UsageError(f"Expected no condition: the model was trained without. Received: {condition}.")
-            return None
-        told = self.told.default(count) if condition is None else self.told.drawn(condition, count, (0, 0), False)
-        return self.told.vector(told)
-
     def encode(self, x, condition=None):
         """Images -> mean and stddev of q(z|x), each [B, L]."""
         x = self.pixels(x, (0, 0))
-        mean, log_stddev = self.arch.encode(x, self.context_for(condition, tf.shape(x)[0]))
+        mean, log_stddev = self.arch.encode(x, conditions.context(self.told, condition, tf.shape(x)[0]))
         return mean, tf.exp(log_stddev)
 
     def decode(self, z, condition=None):
         """z [..., L] -> mean images [..., H, W, C] in [0, 1]; condition: one number, or one for each z [n, L]."""
-        return self.likelihood.mean(self.arch.generate(z, self.context_for(condition, tf.shape(z)[-2])))
+        return self.likelihood.mean(self.arch.generate(z, conditions.context(self.told, condition, tf.shape(z)[-2])))
 
     def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
         """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
@@ -150,7 +130,7 @@ class VAE(keras.Model):
     def reconstruct(self, x, seed=(0, 0), condition=None):
         """g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1]."""
         x = self.pixels(x, rng.fold(seed, PIXELS))
-        context = self.context_for(condition, tf.shape(x)[0])
+        context = conditions.context(self.told, condition, tf.shape(x)[0])
         return self.likelihood.mean(self.arch.infer(x, 1, rng.fold(seed, POSTERIOR), context).features)[0]
 
     def call(self, x, training=False):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvae.config import BINARIZE
-from tfvae.datasets import builtin, files, originals, pictures, prepared, splits, tfds_source
+from tfvae.datasets import builtin, coloured, files, originals, pictures, prepared, splits, tfds_source
 from tfvae.datasets.catalogue import CATALOGUE, FACTORS, names
 from tfvae.datasets.files import skipped
 from tfvae.datasets.source import log, parse_options
@@ -93,6 +93,8 @@ def _find(name, raw_dir="", bad_files="refuse", allow_download=True):
         return files.find(base, rest, bad_files)
     if base in CATALOGUE and CATALOGUE[base].source == "built in":
         return builtin.find(base, items)
+    if base == "color_mnist":
+        return coloured.of(_find_catalogued("mnist", items, raw_dir, allow_download))
     return _find_catalogued(base, items, raw_dir, allow_download)
 
 
@@ -219,7 +221,7 @@ def prepare(name, raw_dir="", allow_download=True):
 
 
 def factors(name):
-    """The ground-truth `Factors` of sprites, dsprites or shapes3d."""
+    """The ground-truth `Factors` of color_mnist, sprites, dsprites or shapes3d."""
     base = str(name).partition(":")[0]
     if base not in FACTORS:
         raise UsageError(unknown("a data set with known factors", base, FACTORS))

@@ -1,0 +1,127 @@
+"""Models that are told something beside the image: labels, or the trade-off beta or kappa."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfvae
+from tfvae import conditions, rng, runs
+from tfvae.cli import main
+from tfvae.engine import Engine, order_of, place
+from tfvae.errors import UsageError
+from tfvae.evaluate.curve import area, rd_curve
+
+ARCH = "mlp:widths=16,latent=3"
+
+
+def told(objective, condition, **options):
+    return tfvae.build(objective, "gaussian:sigma=0.3", ARCH, image_shape=(8, 8, 1), condition=condition, **options)
+
+
+def test_vectors():
+    labels = conditions.parse("labels", 3)
+    np.testing.assert_array_equal(labels.vector(tf.constant([2, -1])), [[0, 0, 1], [0, 0, 0]])
+    spread = conditions.parse("beta:0.5-8")
+    np.testing.assert_allclose(spread.vector(tf.constant([0.5, 2.0, 8.0])), [[-1.0], [0.0], [1.0]], atol=1e-6)
+    np.testing.assert_allclose(spread.default(2), [2.0, 2.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["label", "beta", "beta:3", "beta:4-1", "kappa:0-2", "beta:a-b", "labels:3"])
+def test_conditions_that_make_no_sense(text):
+    with pytest.raises(UsageError, match="Expected|Unknown|nknown"):
+        conditions.parse(text, 3)
+
+
+def test_what_cannot_be_told_is_refused():
+    for objective, condition in (("elbo", "beta:1-2"), ("beta", "kappa:1-2"), ("iwae", "kappa:1-2")):
+        with pytest.raises(UsageError, match="condition"):
+            told(objective, condition)
+    with pytest.raises(UsageError, match="vamp"):
+        told("elbo", "labels", classes=3, prior="vamp")
+    with pytest.raises(UsageError, match="trained without"):
+        told("elbo", "").decode(tf.zeros([1, 3]), condition=1)
+
+
+def test_draws_are_log_uniform():
+    """Kolmogorov distance of 10,000 draws below 0.02: false alarm 7e-4; a tenth of the labels is withheld."""
+    spread = conditions.parse("kappa:2-6")
+    place = np.sort(np.log(spread.drawn(None, 10_000, (1, 2), True) / 2.0) / math.log(3.0))
+    assert np.abs(place - np.arange(10_000) / 10_000).max() < 0.02
+    labels = conditions.parse("labels", 3).drawn(tf.ones(10_000), 10_000, (1, 2), True).numpy()
+    assert set(labels) == {-1, 1} and abs(np.mean(labels == -1) - 0.1) < 0.015  # 5 standard errors
+    assert set(conditions.parse("labels", 3).drawn(1, 5, (1, 2), False).numpy()) == {1}
+
+
+def test_beta_as_a_condition_is_the_weight_of_each_image(images):
+    """The loss at a beta that is told is that of a beta-VAE with this beta, image by image."""
+    model = told("beta", "beta:0.5-8")
+    terms = model.terms(images(4), seed=(1, 2), condition=[0.5, 1.0, 2.0, 8.0])
+    expected = np.float32([0.5, 1.0, 2.0, 8.0]) * terms.kl - terms.log_px[0]
+    np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-6)
+
+
+def test_lambda_is_linear_in_the_logarithms(images):
+    """lambda(kappa) against NumPy's interpolation; gradients and signals of one image go to its two neighbours."""
+    model = told("geco", "kappa:1-4")
+    log_lam = np.linspace(-1.0, 2.0, 9).astype(np.float32) ** 3
+    model.multipliers._log_lam.assign(log_lam)
+    kappa = np.float32([1.0, 1.3, 2.0, 3.9, 4.0])
+    expected = np.exp(np.interp(np.log(kappa), np.log(model.knots), log_lam))
+    np.testing.assert_allclose(model.lambda_of(tf.constant(kappa)), expected, rtol=1e-5)
+    terms = model.terms(images(1), seed=(1, 2), condition=1.3)
+    found = model.signals(terms)
+    assert np.count_nonzero(found["weights"]) == 2 and np.sum(found["weights"]) == pytest.approx(1.0)
+    before = model.multipliers.average.numpy()
+    model.adapt(found)
+    moved = model.multipliers.average.numpy() != before
+    np.testing.assert_array_equal(moved, found["weights"].numpy() > 0)
+    np.testing.assert_allclose(model.objective(terms), terms.kl + model.lambda_of(tf.constant([1.3])) * (
+        terms.sq_err[0] - 1.3**2), rtol=1e-6)  # fmt: skip
+
+
+def test_labels_are_learnt_through_the_engine():
+    """Images that are their label's constant grey: with the label, no information is needed from z."""
+    labels = np.arange(240) % 3
+    images = np.broadcast_to((40 + 80 * labels)[:, None, None, None], (240, 8, 8, 1)).astype(np.uint8)
+    model = told("beta:beta=30", "labels", classes=3)
+    model.compile("adam")
+    model.optimizer.learning_rate = 0.01
+    engine = Engine(model, 24)
+    for epoch in range(1, 41):
+        *_, (_, _, means) = engine.blocks(place(images), order_of(0, epoch, 240, 24), labels=labels)
+    shown = model.sample(3, (0, 1), condition=[0, 1, 2]).numpy().mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(shown, np.array([40, 120, 200]) / 255, atol=0.03)
+    assert engine.measure(place(images), labels)["sq_err"] < engine.measure(place(images), 0 * labels)["sq_err"]
+
+
+def test_a_curve_from_one_run(tmp_path, capsys):
+    """kappa-conditioned on digits: errors rise with kappa, rates fall; the verb writes CSV and PNG; sample --kappa."""
+    run = runs.train(objective="geco", condition="kappa:1.2-2.4", dataset="digits", arch="mlp:widths=64,latent=8",
+                     epochs=30, learning_rate=3e-3, run_dir=str(tmp_path / "run"), root=str(tmp_path))  # fmt: skip
+    rows = rd_curve(run.path, points=3)
+    assert [row["sq_err"] for row in rows] == sorted(row["sq_err"] for row in rows)
+    assert [row["rate"] for row in rows] == sorted((row["rate"] for row in rows), reverse=True)
+    assert area(rows) > 0
+    assert main(["rd-curve", str(run.path), "--points", "3"]) == 0
+    assert "rd_curve.png" in capsys.readouterr().out and (run.path / "plots" / "rd_curve.csv").exists()
+    picture = str(tmp_path / "samples.png")
+    assert main(["sample", str(run.path), "--kappa", "2", "-o", picture]) == 0
+    for wrong in (["--kappa", "9"], ["--label", "1"], ["--beta", "1"]):
+        assert main(["sample", str(run.path), *wrong, "-o", picture]) == 2
+    plain = runs.train(objective="elbo", dataset="digits", arch=ARCH, epochs=1, run_dir=str(tmp_path / "plain"),
+                       root=str(tmp_path))  # fmt: skip
+    assert main(["rd-curve", str(plain.path)]) == 2
+
+
+def test_keras_fit_tells_the_labels(images):
+    """(x, y) batches: the loss with labels is not that without."""
+    model = told("elbo", "labels", classes=2)
+    model.compile("adam")
+    x, y = images(32), np.arange(32) % 2
+    history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    seed = rng.fold((0, 0), 1)
+    with_labels = model.terms(x, seed=seed, condition=y).log_px
+    assert not np.array_equal(with_labels, model.terms(x, seed=seed).log_px)

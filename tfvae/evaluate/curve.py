@@ -1,0 +1,66 @@
+"""The rate-distortion curve of one model that was told its trade-off (beta or kappa) in training."""
+
+import csv
+import io
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae import rng, runs, storage
+from tfvae.errors import UsageError
+from tfvae.plots.planes import information_plane, lower_hull
+
+BATCH = 200
+
+
+def rd_curve(run, points=9, split="test", limit=0, seed=0):
+    """One row for each of `points` values of the condition, equally spaced in its logarithm, ends included.
+
+    Each row: ``beta`` or ``kappa``, rate (nats per image), distortion (nats per image), sq_err (pixels in [0, 1]),
+    elbo; for kappa also ``off``, the relative difference of sq_err from kappa^2.
+
+    Raises:
+        UsageError: the model was not trained with condition=beta:... or kappa:...
+    """
+    found = runs.find(run)
+    model = runs.load(run)
+    if getattr(model.told, "name", "") not in ("beta", "kappa"):
+        raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {found.path}.")
+    images = runs.data_of(found.config, split)[0]
+    images = images[: limit or None]
+    measure = tf.function(
+        lambda x, value, index: model.measures(model.terms(x, 1, rng.fold((seed, 3), index), condition=value)),
+        jit_compile=True,
+        autograph=False,
+    )
+    rows = []
+    for value in np.geomspace(model.told.low, model.told.high, points):
+        total = {}
+        for index, start in enumerate(range(0, len(images), BATCH)):
+            logs = measure(images[start : start + BATCH], tf.constant(value, tf.float32), tf.constant(index))
+            total = {name: total.get(name, 0.0) + float(tf.reduce_sum(logs[name])) for name in logs}
+        means = {name: total[name] / len(images) for name in ("rate", "distortion", "sq_err", "elbo")}
+        off = {"off": means["sq_err"] / value**2 - 1.0} if model.told.name == "kappa" else {}
+        rows.append({model.told.name: float(value), **means, **off})
+    return rows
+
+
+def area(rows, y="sq_err"):
+    """The area below the lower hull of (rate, y), between the smallest and the largest rate."""
+    points = np.array([[row["rate"], row[y]] for row in rows])
+    hull = points[lower_hull(points)]
+    return float(np.trapezoid(hull[:, 1], hull[:, 0]))
+
+
+def write_curve(rows, folder):
+    """``rd_curve.csv`` and ``rd_curve.png`` in `folder`: -> their paths."""
+    name, *columns = rows[0]
+    text = io.StringIO()
+    table = csv.DictWriter(text, [name, *columns], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    storage.write_bytes(folder / "rd_curve.csv", text.getvalue().encode())
+    points = [{"label": f"{row[name]:.3g}", "group": name, "x": row["rate"], "y": row["sq_err"]} for row in rows]
+    title = f"One model, {name} from {rows[0][name]:.3g} to {rows[-1][name]:.3g}"
+    picture = information_plane(points, folder / "rd_curve.png", y_label="|x - g(z)|^2, sum over pixels", title=title)
+    return [folder / "rd_curve.csv", picture]
