@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from tfvae.environment import import_tensorflow  # noqa: E402
 
-import_tensorflow()
+tf = import_tensorflow()
 
 import keras  # noqa: E402
 

@@ -3,8 +3,8 @@
     python benchmarks/floor.py [--rounds 7] [--case mlp-32 seed-128 seed-2000 conv] [--dry-run]
 
 For each layer the forward product and those of the gradients (of the weights, and of the input except in the first
-layer), at the case's batch size and in float32, compiled by XLA: dense ones in one program of many steps, as tfvae runs
-them, convolutions one program a step. Beside it the reads and writes of Adam alone, and tfvae's measured step. All in
+layer), at the case's batch size and in float32: by XLA, dense ones in one program of many steps, and by TensorFlow's
+own kernels; the faster of the two is the floor. Beside it Adam's arithmetic alone, and tfvae's measured step. All in
 one process, in turn; medians. Writes results/floor.{md,csv}.
 """
 
@@ -13,8 +13,7 @@ import statistics
 import time
 
 import numpy as np
-import tensorflow as tf
-from common import table, write
+from common import table, tf, write
 from contestants.cases import CASES
 
 from tfvae import datasets, runs
@@ -84,8 +83,8 @@ def adam_step(case):
     return step, gradients
 
 
-def repeated(step, args, steps, loop):
-    """A call that runs `step` so many times: inside one compiled loop, or compiled by itself."""
+def repeated(step, args, steps, loop, jit=True):
+    """A call that runs `step` so many times: inside one compiled loop, or one program a step."""
 
     def whole(*args):
         def body(i, total):
@@ -93,7 +92,7 @@ def repeated(step, args, steps, loop):
 
         return tf.while_loop(lambda i, _: i < steps, body, (0, 0.0))[1]
 
-    run = tf.function(whole if loop else step, jit_compile=True, autograph=False)
+    run = tf.function(whole if loop else step, jit_compile=jit, autograph=False)
     if loop:
         return lambda: run(*args).numpy()
     return lambda: [run(tf.constant(1.0), *args) for _ in range(steps)][-1].numpy()
@@ -116,7 +115,8 @@ def main(rounds, cases, dry):
         case, loop = CASES[name], CASES[name].kind == "mlp"
         steps = 2 if dry else max(10, int(100e9 / case.flops))
         calls = {
-            "products": repeated(*product_step(case), steps, loop),
+            "xla": repeated(*product_step(case), steps, loop),
+            "kernels": repeated(*product_step(case), steps, False, jit=False),
             "adam": repeated(*adam_step(case), steps, True),
             "tfvae": tfvae_steps(case, steps),
         }
@@ -126,10 +126,11 @@ def main(rounds, cases, dry):
                 begun = time.perf_counter()
                 call()
                 seconds[key] += [time.perf_counter() - begun] * (turn > 0)
-        floor, adam, step = (1000 * statistics.median(values) / steps for values in seconds.values())
-        rows.append({"case": name, "products, ms": floor, "GFLOP/s": case.flops / GFLOP / floor * 1000,
-                     "Adam, ms": adam, "tfvae step, ms": step, "step / products": step / floor,
-                     "step / (products + Adam)": step / (floor + adam)})  # fmt: skip
+        xla, kernels, adam, step = (1000 * statistics.median(values) / steps for values in seconds.values())
+        floor = min(xla, kernels)
+        row = {"case": name, "XLA, ms": xla, "kernels, ms": kernels, "floor, ms": floor}
+        row |= {"GFLOP/s": case.flops / GFLOP / floor * 1000, "Adam, ms": adam, "tfvae step, ms": step}
+        rows.append(row | {"step / floor": step / floor, "step / (floor + Adam)": step / (floor + adam)})
     print(table(rows, list(rows[0]))) if dry else write("floor", rows)
 
 

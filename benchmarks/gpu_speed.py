@@ -3,8 +3,9 @@
     python benchmarks/gpu_speed.py [--peak-tflops 495] [--rounds 3] [--case mlp-32 conv] [--peers VENV] [--dry-run]
 
 All 60,000 images, and TF32 products where the card has them, TensorFlow's default. `--peak-tflops` is the card's peak
-for them, as its maker gives it; with it the table has the share of the peak that the step's products reach (2 operations
-for a multiply-add). Writes results/gpu_speed.{md,csv}. Refuses a machine without a GPU; `--dry-run` tries the CPU.
+for them, as its maker gives it; with it the table has the share of the peak that the step's products reach (2
+operations for a multiply-add). Writes results/gpu_speed.{md,csv}. Refuses a machine without a GPU; `--dry-run` tries
+the CPU.
 """
 
 import argparse
@@ -13,8 +14,7 @@ import sys
 import tempfile
 
 import peers
-import tensorflow as tf
-from common import table, write
+from common import table, tf, write
 from contestants.cases import CASES
 from train_speed import check_same_work, save_images
 

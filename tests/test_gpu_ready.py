@@ -25,3 +25,26 @@ def test_every_op_of_a_step_compiles_for_cuda(objective, arch):
         if "XLA_GPU_JIT" not in {k.device_type for k in kernels.get_registered_kernels_for_op(op).kernel}
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("objective", ["geco:kappa=2", "iwae:k=2"])
+@pytest.mark.parametrize("arch", ["mlp:widths=8,latent=2", "conv:widths=4,latent=2", "convdraw:steps=2,hidden=4"])
+def test_forward_and_backward_lower_for_cuda_as_one_cluster(objective, arch):
+    """XLA must compile all of it or refuse: its HLO for platform GPU has products and no call back to TensorFlow."""
+    model = tfvae.build(objective, "gaussian", arch, image_shape=(8, 8, 1), dequantize=True)
+    weights, others = model.trainable_variables, model.non_trainable_variables
+
+    def gradients(x, values, rest):
+        with keras.StatelessScope(state_mapping=list(zip([*weights, *others], [*values, *rest]))):
+            with tf.GradientTape() as tape:
+                tape.watch(values)
+                terms = model.terms(x, seed=(1, 2), training=True)
+                loss = tf.reduce_mean(model.objective(terms))
+            return tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    inputs = tf.zeros([4, 8, 8, 1], tf.uint8), [v.value for v in weights], [v.value for v in others]
+    inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
+    compiled = tf.function(gradients, jit_compile=True, autograph=False)
+    text = compiled.experimental_get_compiler_ir(*inputs)(stage="hlo", platform_name="GPU")
+    assert "ENTRY" in text and (" dot(" in text or "convolution(" in text)
+    assert "custom-call" not in text  # which is how HLO calls back to a host

@@ -36,7 +36,7 @@ def test_chunks_add_up(images):
     x = tf.constant(images(5).astype("float32") / 255.0)
     scorer, seed = Scorer(model), (3, 9)
     scorer.chunk = 4
-    found = scorer.batch(x, seed, 10)
+    found = scorer.batch(x, None, seed, 10)
     parts = [model.terms(x, samples=n, seed=rng.fold(seed, i)) for i, n in enumerate((4, 4, 2))]
     log_w = np.concatenate([t.log_px + t.log_pz - t.log_qz for t in parts])
     sq_err = np.concatenate([t.sq_err for t in parts])

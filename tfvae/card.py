@@ -15,6 +15,7 @@ MEANINGS = {
     "rate": "KL(q(z given x) to p(z)), nats per image",
     "distortion": "-E log p(x given z), nats per image",
     "png_bytes": "one PNG file an image",
+    "condition": "{condition}",
 }
 UNITS = {"loss": "nats per image", "elbo": "nats per image", "rate": "nats per image", "distortion": "nats per image",
          "sq_err": "summed over pixels in [0, 1]", "seconds": "of training", "lambda": "multiplier of the constraint",
@@ -24,9 +25,11 @@ LOADING = """\
 import tensorflow as tf
 
 model = tf.saved_model.load("DIR/1")
-images = model.signatures["sample"](n=tf.constant(16), seed=tf.constant([1, 0]), temperature=tf.constant(1.0))["image"]
-codes = model.signatures["encode"](x=images)["mean"]
-again = model.signatures["decode"](z=codes)["image"]
+{line}images = model.signatures["sample"](
+    n=tf.constant(16), seed=tf.constant([1, 0]), temperature=tf.constant(1.0){told}
+)["image"]
+codes = model.signatures["encode"](x=images{told})["mean"]
+again = model.signatures["decode"](z=codes{told})["image"]
 ```
 
 or `tfvae sample DIR -n 16 --seed 1 -o grid.png`, or `tensorflow_model_server --model_base_path=/absolute/DIR`."""
@@ -46,8 +49,27 @@ def signature_rows(about):
     for name, signature in about["signatures"].items():
         for side in ("inputs", "outputs"):
             for key, spec in signature[side].items():
-                meaning = MEANINGS.get(key, "").format(max_n=about["max_n"])
+                meaning = MEANINGS.get(key, "").format(max_n=about["max_n"], condition=condition_text(about))
                 yield f"`{name}`", side[:-1], f"`{key}`", shape_text(spec), meaning
+
+
+def condition_text(about):
+    """What `condition` may be; nothing for a model without one."""
+    told = about.get("condition")
+    if not told:
+        return ""
+    if told["name"] == "labels":
+        return f"label of each image, 0 to {told['classes'] - 1}; -1: not known"
+    return f"{told['name']} of each image, {told['low']:g} to {told['high']:g}"
+
+
+def loading_text(about):
+    """`LOADING`, with a value of the condition where the model has one."""
+    told = about.get("condition")
+    if not told:
+        return LOADING.format(line="", told="")
+    value, dtype = (0, "int32") if told["name"] == "labels" else (told["low"], "float32")
+    return LOADING.format(line=f"told = tf.fill([16], tf.constant({value}, tf.{dtype}))\n", told=", condition=told")
 
 
 def pixels_text(config):
@@ -78,6 +100,8 @@ def text(about, row):
     numbers = about["variables"]["numbers"]
     writer = "tfvae {tfvae} (TensorFlow {tensorflow}, Keras {keras})".format(**versions)
     parts = ", ".join(f"{part} `{spec}`" for part, spec in about["parts"].items())
+    told = condition_text(about)
+    told = told and f"\nIt is told a condition: {told}. `sample` also takes one alone, for all images."
     return f"""\
 # {config["objective"]} on {config["dataset"]}
 
@@ -101,13 +125,13 @@ no test scores: `tfvae evaluate` measures those.
 
 {table(("signature", "side", "name", "type and shape", "what"), signature_rows(about))}
 
-{pixels_text(config)}
+{pixels_text(config)}{told}
 `reconstruct` decodes the mean of q(z given x), without noise. Inputs outside of their range, or not finite, are refused
 with an error that says so.
 
 ## Load
 
-{LOADING}
+{loading_text(about)}
 
 ## Limits
 

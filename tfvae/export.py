@@ -75,9 +75,19 @@ def write_model(model, folder, name):
         "signatures": savedmodel.signatures_of(graph),
         "ops": savedmodel.ops_of(graph),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        **about_condition(model),
     }
-    write_warmup(folder / WARMUP, name, about["signatures"])
+    write_warmup(folder / WARMUP, name, about["signatures"], model.told)
     return about
+
+
+def about_condition(model):
+    """{"condition": name, range, and the spec that `conditions.parse` reads}; {} for a model without one."""
+    told = model.told
+    if told is None:
+        return {}
+    values = {"classes": told.width} if told.name == "labels" else {"low": told.low, "high": told.high}
+    return {"condition": {"name": told.name, "spec": model.condition, **values}}
 
 
 # --- the signatures ----------------------------------------------------------------------------------------------
@@ -104,42 +114,48 @@ def functions_of(model):
 
     Pixels x are float32 in [0, 1]. A model that binarises its training images anew in each step is given x as such a
     draw, grey levels rounded to bytes; zeros and ones stay what they are.
+
+    A model with a condition has it as the last input of each, a vector: so a server's clients may send it by rows with
+    x or z, a server may join requests into batches, and one seed draws a row of images a class. Only `sample`, which
+    no server joins, takes one value alone for all its images, too.
     """
     x = tf.TensorSpec([None, *model.image_shape], name="x")
     n, seed = tf.TensorSpec([], tf.int32, name="n"), tf.TensorSpec([2], tf.int32, name="seed")
     temperature = tf.TensorSpec([], name="temperature")
-    most = max_images(model)
+    most, told = max_images(model), condition_specs(model.told)
 
     def given(x):
         x = checked(x, tf.reduce_all((x >= 0.0) & (x <= 1.0)), "Expected pixels x in [0, 1].")
         return tf.cast(tf.math.rint(255.0 * x), tf.uint8) if model.binarize == "dynamic" else x
 
-    def encode(x):
-        return dict(zip(("mean", "stddev"), model.encode(given(x))))
+    def encode(x, condition=None):
+        condition = sound(model.told, condition, tf.shape(x)[:1])
+        return dict(zip(("mean", "stddev"), model.encode(given(x), condition)))
 
-    encode = compiled(encode, x)
+    encode = compiled(encode, x, *told)
     z = tf.TensorSpec([None, *encode.get_concrete_function().structured_outputs["mean"].shape[1:]], name="z")
 
-    def decode(z):
+    def decode(z, condition=None):
         z = checked(z, tf.reduce_all(tf.math.is_finite(z)), "Expected finite z.")
-        return {"image": model.decode(z)}
+        return {"image": model.decode(z, sound(model.told, condition, tf.shape(z)[:1]))}
 
-    def sample(n, seed, temperature):
+    def sample(n, seed, temperature, condition=None):
         n = checked(n, (n >= 1) & (n <= most), f"Expected 1 <= n <= {most}.")
         fine = tf.math.is_finite(temperature) & (temperature >= 0.0)
         temperature = checked(temperature, fine, "Expected a finite temperature >= 0.")
-        return {"image": model.sample(n, seed, temperature)}
+        return {"image": model.sample(n, seed, temperature, sound(model.told, condition, tf.stack([n, 1])))}
 
-    def reconstruct(x):  # from the mean: noise would make an answer depend on its place in a batch
-        return decode_(encode(x)["mean"])
+    def reconstruct(x, condition=None):  # from the mean: noise would make an answer depend on its place in a batch
+        return decode_(encode(x, condition)["mean"], condition)
 
-    def elbo(x, seed):
-        found = model.measures(model.terms(given(x), seed=seed))
+    def elbo(x, seed, condition=None):
+        condition = sound(model.told, condition, tf.shape(x)[:1])
+        found = model.measures(model.terms(given(x), seed=seed, condition=condition))
         return {name: found[name] for name in ("elbo", "rate", "distortion")}
 
-    decode_, sample_ = compiled(decode, z), compiled(sample, n, seed, temperature)
+    decode_, sample_ = compiled(decode, z, *told), compiled(sample, n, seed, temperature, *told)
     found = {"decode": decode_, "sample": sample_, "encode": encode}
-    found |= {"reconstruct": compiled(reconstruct, x), "elbo": compiled(elbo, x, seed)}
+    found |= {"reconstruct": compiled(reconstruct, x, *told), "elbo": compiled(elbo, x, seed, *told)}
     if model.image_shape[-1] in (1, 3, 4):  # those that a PNG can have
         found |= {f"{name}_png": as_png(found[name]) for name in ("decode", "sample")}
     return found
@@ -154,6 +170,24 @@ def checked(value, good, sentence):
     """`value`, unless `good` is False: then the call fails with the sentence, which a server passes on as a 4xx."""
     with tf.control_dependencies([tf.Assert(good, [sentence])]):
         return tf.identity(value)
+
+
+def condition_specs(told):
+    """[the input `condition`], or none."""
+    if told is None:
+        return []
+    return [tf.TensorSpec([None], tf.int32 if told.name == "labels" else tf.float32, name="condition")]
+
+
+def sound(told, condition, lengths):
+    """`condition` after checks of its length, one of `lengths`, and of its values; None for a model without one."""
+    if condition is None:
+        return None
+    fits = tf.reduce_any(tf.size(condition) == lengths)
+    condition = checked(condition, fits, "Expected as many values of condition as images.")
+    low, high = (-1, told.width - 1) if told.name == "labels" else (told.low, told.high)
+    within = tf.reduce_all((condition >= low) & (condition <= high))  # False for NaN
+    return checked(condition, within, f"Expected condition {told.name} in [{low:g}, {high:g}].")
 
 
 def as_png(function):
@@ -181,8 +215,12 @@ def example(spec):
     return tf.fill([side or 1 for side in spec["shape"]], tf.constant(1 if dtype.is_integer else 0.5, dtype))
 
 
-def write_warmup(path, name, signatures):
-    """One request for each signature, which TF Serving runs before it says that the model is ready."""
+def write_warmup(path, name, signatures, told):
+    """One request for each signature, which TF Serving runs before it says that the model is ready.
+
+    Args:
+        told: the model's condition, of which each request has the default, or None.
+    """
     from tensorflow_serving.apis import prediction_log_pb2
 
     path.parent.mkdir()
@@ -192,5 +230,6 @@ def write_warmup(path, name, signatures):
             request = log.predict_log.request
             request.model_spec.name, request.model_spec.signature_name = name, key
             for field, spec in signature["inputs"].items():
-                request.inputs[field].CopyFrom(tf.make_tensor_proto(example(spec)))
+                value = told.default(1) if field == "condition" else example(spec)
+                request.inputs[field].CopyFrom(tf.make_tensor_proto(value))
             records.write(log.SerializeToString())

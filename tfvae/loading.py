@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 
-from tfvae import savedmodel
-from tfvae.errors import DataError, IntegrityError, UntrustedError, UsageError
+from tfvae import savedmodel, storage
+from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError, UsageError
 from tfvae.safety import findings_of, printable
 
 # What the methods below need: signature: (inputs, outputs).
@@ -65,7 +65,8 @@ def check(folder):
 class SavedModel:
     """The exported signatures as methods; images are [N, H, W, C], NumPy or tensors.
 
-    `reconstruct` is from the mean of q(z|x), without noise.
+    `reconstruct` is from the mean of q(z|x), without noise. `told` is the condition, see `tfvae.conditions`, or None;
+    the methods take it as a live model's do: one number, one for each image, or None for the default.
     """
 
     def __init__(self, folder):
@@ -76,7 +77,7 @@ class SavedModel:
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = printable(error)
             raise DataError(f"Expected TensorFlow to load {folder}. Received: {reason}.") from None
-        self.signatures, self.path = loaded.signatures, folder
+        self.signatures, self.path, self.told = loaded.signatures, folder, told_by(folder)
         decode = self.signature("decode")
         z, image = decode.structured_input_signature[1]["z"].shape, decode.structured_outputs["image"].shape
         if (z.rank, image.rank) != (2, 4):
@@ -85,6 +86,7 @@ class SavedModel:
 
     def signature(self, name):
         inputs, outputs = SIGNATURES[name]
+        inputs = inputs | {"condition"} if self.told else inputs
         found = self.signatures.get(name)
         known = (
             found and set(found.structured_input_signature[1]) == inputs and outputs <= set(found.structured_outputs)
@@ -115,23 +117,46 @@ class SavedModel:
             found = re.search(r"assertion failed: \[(.*)\]", error.message)
             raise UsageError(printable(found[1] if found else error.message)) from None
 
-    def sample(self, n, seed=(0, 0), temperature=1.0):
+    def given(self, condition, count):
+        """{"condition": [count]} of one number, [count] or None, the default; {} for a model without a condition."""
+        from tfvae import conditions
+
+        if self.told is None:
+            conditions.context(None, condition, count)  # refuses one
+            return {}
+        values = np.asarray(self.told.default(count) if condition is None else condition)
+        return {"condition": values if values.ndim else np.full(count, values)}
+
+    def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
         """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
         seed = (seed, 0) if isinstance(seed, int) else seed
-        return self("sample", n=n, seed=seed, temperature=temperature)["image"]
+        return self("sample", n=n, seed=seed, temperature=temperature, **self.given(condition, 1))["image"]
 
-    def decode(self, z):
+    def decode(self, z, condition=None):
         """z [N, L] -> mean images [N, H, W, C] in [0, 1]."""
-        return self("decode", z=z)["image"]
+        return self("decode", z=z, **self.given(condition, len(z)))["image"]
 
-    def encode(self, x):
+    def encode(self, x, condition=None):
         """Images, uint8 or float in [0, 1] -> mean and stddev of q(z|x), each [N, L]."""
-        found = self("encode", x=unit(x))
+        found = self("encode", x=unit(x), **self.given(condition, len(x)))
         return found["mean"], found["stddev"]
 
-    def reconstruct(self, x):
+    def reconstruct(self, x, condition=None):
         """g of the mean of q(z|x), [N, H, W, C] in [0, 1]."""
-        return self("reconstruct", x=unit(x))["image"]
+        return self("reconstruct", x=unit(x), **self.given(condition, len(x)))["image"]
+
+
+def told_by(folder):
+    """The condition that the manifest names; None without one."""
+    from tfvae import conditions
+
+    try:
+        found = storage.read_json(folder / savedmodel.MANIFEST).get("condition")
+        return found and conditions.parse(found["spec"], found.get("classes", 0))
+    except (TfvaeError, AttributeError, KeyError, TypeError):
+        return (
+            None  # a manifest of another's, or none, with --trust; signatures that need a condition are refused later
+        )
 
 
 def unit(x):

@@ -23,8 +23,7 @@ TASKS = {
         "keras fit": Contestant("keras_", peer=False),
         "pytorch eager": Contestant("torch_", options={"compiled": False}),
         "pytorch compiled": Contestant("torch_", options={"compiled": True}),
-        "jax scan": Contestant("jax_", kinds=("mlp",), options={"scan": True}),
-        "jax jit": Contestant("jax_", kinds=("conv",), options={"scan": False}),
+        "jax scan": Contestant("jax_", kinds=("mlp",)),
         "pythae": Contestant("pythae_"),
     },
     "nll": {

@@ -84,7 +84,7 @@ def nll(case, path, samples):
     """{seconds, nll of each image} by `get_nll`, 100 draws at a time, for the weights and images in `path` (MLP)."""
     model, data = build(case, BoundedEncoder).eval(), pixels(path, case)
     with np.load(path) as archive, torch.no_grad():
-        for i, parameter in enumerate(model.parameters()):
+        for i, parameter in enumerate([*model.encoder.parameters(), *model.decoder.parameters()]):
             parameter.copy_(torch.from_numpy(archive[f"weight_{i:02}"].T))
 
     @torch.no_grad()  # more than its documentation asks for, in its favour

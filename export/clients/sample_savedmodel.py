@@ -33,13 +33,18 @@ def main():
     parser.add_argument("-n", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--condition", metavar="X", help="label, beta or kappa of all images, if the model has one")
     parser.add_argument("-o", "--output", default="grid.png")
     args = parser.parse_args()
 
     sample = tf.saved_model.load(str(newest(args.path))).signatures["sample"]
-    images = sample(n=tf.constant(args.n), seed=tf.constant([args.seed, 0]), temperature=tf.constant(args.temperature))[
-        "image"
-    ].numpy()
+    inputs = {"n": args.n, "seed": [args.seed, 0], "temperature": args.temperature}
+    told = sample.structured_input_signature[1].get("condition")
+    if (told is None) != (args.condition is None):
+        parser.error("this model has no condition" if told is None else "this model needs --condition X")
+    if told is not None:
+        inputs["condition"] = [told.dtype.as_numpy_dtype(args.condition)]  # one alone is that of all images
+    images = sample(**{key: tf.constant(value) for key, value in inputs.items()})["image"].numpy()
     png = tf.io.encode_png(np.rint(255 * grid(images)).astype(np.uint8))
     tf.io.write_file(args.output, png)
     print(f"{args.output}: {len(images)} images {images.shape[1:]}")

@@ -27,7 +27,9 @@ CATALOGUE = {
     "celeb_a": Entry("tfds", (218, 178, 3), 162770, 19962, 1, "faces; use celeb_a:size=64"),
     "dsprites": Entry("tfds", (64, 64, 1), 737280, 0, 737280, "white shapes, five known factors"),
     "shapes3d": Entry("tfds", (64, 64, 3), 480000, 0, 480000, "rendered 3-D shapes, six known factors"),
-    "color_mnist": Entry("mnist", (28, 28, 3), 60000, 10000, 100, "MNIST's digits in random colours, two known factors"),
+    "color_mnist": Entry(
+        "mnist", (28, 28, 3), 60000, 10000, 100, "MNIST's digits in random colours, two known factors"
+    ),
     "digits": Entry("built in", (8, 8, 1), 1797, 0, 10, "real 8x8 digits of scikit-learn"),
     "sprites": Entry("built in", (32, 32, 1), 9216, 0, 9216, "drawn shapes, five known factors; sprites:size=32"),
     "square": Entry("built in", (1, 2, 1), 10000, 0, 4, "points uniform in the unit square, float32"),

@@ -32,9 +32,9 @@ class Scorer:
         self.chunk = max(1, min(SAMPLES, room))
         self.sums = tf.function(self._sums, jit_compile=jit, autograph=False, reduce_retracing=False)
 
-    def _sums(self, x, seed, samples):
+    def _sums(self, x, labels, seed, samples):
         """Over `samples` draws: logsumexp of log w and sums of the rest, {name: [B]}."""
-        terms = self.model.terms(x, samples=samples, seed=seed)
+        terms = self.model.terms(x, samples=samples, seed=seed, **self.model.known(labels))
         found = {
             "log_w": tf.reduce_logsumexp(log_weights(terms), axis=0),
             "distortion": -tf.reduce_sum(terms.log_px, axis=0),
@@ -45,12 +45,12 @@ class Scorer:
             found["violations"] = tf.reduce_sum(violations(self.bounds, terms), axis=1)
         return found
 
-    def batch(self, x, seed, samples):
-        """{name: [B]} for pixels x [B, H, W, C]: means over the samples, and the K-sample bound on log p(x)."""
+    def batch(self, x, labels, seed, samples):
+        """{name: [B]} for pixels x [B, H, W, C], labels [B] or None: means over the samples, and the K-sample bound on log p(x)."""
         total = None
         for index, start in enumerate(range(0, samples, self.chunk)):
             size = min(self.chunk, samples - start)
-            found = self.sums(x, rng.fold(seed, index), size)
+            found = self.sums(x, labels, rng.fold(seed, index), size)
             found = {name: values.numpy().astype(np.float64) for name, values in found.items()}
             if total is not None:
                 log_w = np.logaddexp(total["log_w"], found["log_w"])
@@ -61,13 +61,14 @@ class Scorer:
         return means | {"bound": bound, "elbo": -means["distortion"] - means["rate"]}
 
 
-def score(model, images, samples=1, seed=0, dequantize=False, jit=True):
+def score(model, images, samples=1, seed=0, dequantize=False, jit=True, labels=None):
     """Per-image numbers, float64: {elbo, bound, rate, distortion, sq_err: [N]; violations: [J, N]}.
 
     Args:
         images: [N, H, W, C] as `datasets.load` gives them.
         samples: K of the bound log 1/K sum_k p(x, z_k) / q(z_k|x), a lower bound of log p(x) in expectation.
         dequantize: score (x + u) / 256 in place of x / 255.
+        labels: [N], for a model that is told them: then p(x | label).
     """
     if samples < 1:
         raise UsageError(f"Expected samples >= 1. Received: {samples}.")
@@ -75,13 +76,14 @@ def score(model, images, samples=1, seed=0, dequantize=False, jit=True):
     for start in range(0, len(images), IMAGES):
         own = rng.fold(rng.fold((seed, 0), 7), start)
         x = model.pixels(tf.constant(images[start : start + IMAGES]), rng.fold(own, 0), dequantize=dequantize)
-        parts.append(scorer.batch(x, rng.fold(own, 1), samples))
+        known = None if labels is None else tf.constant(labels[start : start + IMAGES], tf.int32)
+        parts.append(scorer.batch(x, known, rng.fold(own, 1), samples))
     return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
 
 
-def fitted_mse(model, images, seed=0):
+def fitted_mse(model, images, seed=0, labels=None):
     """Mean squared error per pixel on (at most 10,000) training images: sigma^2 of the calibrated Gaussian."""
-    found = score(model, images[:10_000], samples=1, seed=seed)
+    found = score(model, images[:10_000], samples=1, seed=seed, labels=None if labels is None else labels[:10_000])
     return float(found["sq_err"].mean() / math.prod(model.image_shape))
 
 
@@ -98,14 +100,14 @@ def constraint_rows(model, found):
     ]
 
 
-def bits_per_dim(model, images, samples, seed, clean_bound):
+def bits_per_dim(model, images, samples, seed, clean_bound, labels=None):
     """Bits per dimension of 8-bit data (of binary data for a Bernoulli), or None where the two do not fit."""
     if images.dtype != np.uint8:
         return None
     if model.likelihood.kind == "binary" and model.binarize == "none" and not np.isin(images, (0, 255)).all():
         return None  # grey levels as probabilities are no likelihood of the data
     if model.likelihood.kind == "continuous":
-        clean_bound = score(model, images, samples, seed, dequantize=True)["bound"]
+        clean_bound = score(model, images, samples, seed, dequantize=True, labels=labels)["bound"]
     return float(model.likelihood.bits_per_dim(clean_bound.mean()))
 
 
@@ -124,12 +126,12 @@ def evaluate(run, split="test", samples=100, limit=0, seed=0):
     config, model = found_run.config, runs.load(run)
     if split not in ("train", "validation", "test"):
         raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
-    images = runs.data_of(config, split)[0]
-    images = images[: limit or None]
+    images, labels = (array[: limit or None] for array in runs.data_of(config, split))
     if not len(images):
         raise UsageError(f"Expected images in split {split!r}. Received: none (validation={config.validation}).")
-    found = score(model, images, samples, seed)
-    mse = fitted_mse(model, runs.data_of(config, "train")[0], seed)
+    found = score(model, images, samples, seed, labels=labels)
+    train_images, train_labels = runs.data_of(config, "train")
+    mse = fitted_mse(model, train_images, seed, train_labels)
     dims = math.prod(model.image_shape)
     means = {name: float(found[name].mean()) for name in ("elbo", "rate", "distortion", "sq_err")}
     optimal = 0.5 * dims * math.log(2 * math.pi * mse) + means["sq_err"] / (2 * mse)
@@ -142,7 +144,7 @@ def evaluate(run, split="test", samples=100, limit=0, seed=0):
         **means,
         "nll": -float(found["bound"].mean()),
         "nll_standard_error": float(found["bound"].std(ddof=1) / math.sqrt(len(images))) if len(images) > 1 else None,
-        "bits_per_dim": bits_per_dim(model, images, samples, seed, found["bound"]),
+        "bits_per_dim": bits_per_dim(model, images, samples, seed, found["bound"], labels),
         "distortion_optimal_sigma": optimal,
         "active_units": active_units(latents),
         "latent": model.arch.latent,
