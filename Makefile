@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_FLAGS ?= -n 2
+PYTEST_FLAGS ?= -n 2 --dist loadscope
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 

@@ -81,6 +81,7 @@ def test_lambda_is_linear_in_the_logarithms(images):
         terms.sq_err[0] - 1.3**2), rtol=1e-6)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_labels_are_learnt_through_the_engine():
     """Images that are their label's constant grey: with the label, no information is needed from z."""
     labels = np.arange(240) % 3
@@ -96,6 +97,7 @@ def test_labels_are_learnt_through_the_engine():
     assert engine.measure(place(images), labels)["sq_err"] < engine.measure(place(images), 0 * labels)["sq_err"]
 
 
+@pytest.mark.slow
 def test_a_curve_from_one_run(tmp_path, capsys):
     """kappa-conditioned on digits: errors rise with kappa, rates fall; the verb writes CSV and PNG; sample --kappa."""
     run = runs.train(objective="geco", condition="kappa:1.2-2.4", dataset="digits", arch="mlp:widths=64,latent=8",

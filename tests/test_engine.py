@@ -55,6 +55,7 @@ def test_streamed_images_teach_what_resident_ones_do(tiny, images, mode, monkeyp
     assert pack(data).dtype == np.int32 and pack(images(8, (3, 3, 1))).dtype == np.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ["mlp:widths=8,latent=2", "conv:widths=4,latent=2,hidden=8"])
 def test_one_program_per_block_and_one_per_step_learn_the_same(tiny, images, arch):
     """Rounding of XLA's loop aside: Adam divides by moments, so 1e-6 after one epoch of 7 steps."""
@@ -72,6 +73,7 @@ def test_images_go_to_the_device_if_they_fit(monkeypatch, images):
     assert isinstance(place(data, "resident"), tf.Tensor)
 
 
+@pytest.mark.slow
 def test_adam_is_keras_adam(tiny, images):
     """Seven steps of ours and of Keras' own class, with clipping and an average of the weights."""
     options = dict(learning_rate=0.01, global_clipnorm=1.0, use_ema=True, ema_momentum=0.9)
@@ -115,6 +117,7 @@ def test_rates():
         optimizers.Rate(0.1, "cosin", 100)
 
 
+@pytest.mark.slow
 def test_the_mode_is_measured_once_and_changes_nothing(tiny, monkeypatch, tmp_path):
     """Both modes are timed for a long run, the state is as before, and the second time the cache answers."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -155,7 +158,7 @@ def test_nan_in_gradients_alone_is_noticed(tiny, images, jit):
     assert int(model.step) == 3 and int(model.optimizer.iterations) == 2
 
 
-@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("jit", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, jit):
     """A weight turns NaN after epoch 1: the run goes back, at half the rate, and ends with finite files only."""
     spoilt = []
@@ -186,6 +189,7 @@ def test_a_state_that_is_not_finite_is_never_saved(tiny, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_what_is_used(tmp_path):
     """With ema, `load` gives the averages that NumPy computes from the weights of each step."""
     seen = []

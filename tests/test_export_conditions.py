@@ -212,6 +212,7 @@ def test_command_line(run, root, tmp_path, monkeypatch, capsys):
         assert text in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_client_asks_for_a_condition(root, tmp_path, monkeypatch, capsys):
     """It draws what the live model does for that label, and says when one is missing or too many."""
     pictures = {}
@@ -233,6 +234,7 @@ def test_the_client_asks_for_a_condition(root, tmp_path, monkeypatch, capsys):
         assert text in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_decoder_alone_is_that_of_an_unknown_label(run, tmp_path):
     """LiteRT's answer is compared with the live model's before it is kept; here, with the condition named."""

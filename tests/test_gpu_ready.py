@@ -27,7 +27,7 @@ def test_every_op_of_a_step_compiles_for_cuda(objective, arch):
     assert missing == []
 
 
-@pytest.mark.parametrize("objective", ["geco:kappa=2", "iwae:k=2"])
+@pytest.mark.parametrize("objective", ["geco:kappa=2", pytest.param("iwae:k=2", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("arch", ["mlp:widths=8,latent=2", "conv:widths=4,latent=2", "convdraw:steps=2,hidden=4"])
 def test_forward_and_backward_lower_for_cuda_as_one_cluster(objective, arch):
     """XLA must compile all of it or refuse: its HLO for platform GPU has products and no call back to TensorFlow."""

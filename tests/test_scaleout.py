@@ -75,6 +75,7 @@ def test_two_replicas_learn_what_one_device_does(single, tmp_path):
     same_curves(rows_of(tmp_path / "run"), single)
 
 
+@pytest.mark.slow
 def test_multipliers_and_weights_are_equal_on_all_replicas():
     """To the bit, with clipping; Keras' own fit and evaluate work under the strategy too."""
     done = subprocess.run([sys.executable, "-c", LAMBDAS], env=QUIET, capture_output=True, text=True)

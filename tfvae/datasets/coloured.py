@@ -1,4 +1,4 @@
-"""color_mnist: MNIST's digits in colours, after the Color-MNIST of Rezende & Viola (2018), whose recipe is unpublished."""
+"""color_mnist: MNIST's digits in colours, after that of Rezende & Viola (2018), whose recipe is unpublished."""
 
 import numpy as np
 

@@ -46,7 +46,11 @@ class Scorer:
         return found
 
     def batch(self, x, labels, seed, samples):
-        """{name: [B]} for pixels x [B, H, W, C], labels [B] or None: means over the samples, and the K-sample bound on log p(x)."""
+        """{name: [B]} for pixels x [B, H, W, C]: means over the samples, and the K-sample bound on log p(x).
+
+        Args:
+            labels: [B], or None.
+        """
         total = None
         for index, start in enumerate(range(0, samples, self.chunk)):
             size = min(self.chunk, samples - start)
