@@ -16,7 +16,7 @@ import tempfile
 import peers
 from common import table, tf, write
 from contestants.cases import CASES
-from train_speed import check_same_work, save_images
+from train_speed import ALIKE, ALIKE_DRY, check_same_work, save_images
 
 CONTESTANTS = ("tfvae", "pytorch eager", "pytorch compiled")
 WARM_UP, COUNTED = 2, 5
@@ -44,7 +44,7 @@ def main(rounds, cases, peak, venv, dry):
             for _ in range(1 if dry else rounds):
                 for name in CONTESTANTS:
                     found[name].append(peers.answer(venv, "train", name, case, path, **asked))
-            check_same_work(case, found)
+            check_same_work(case, found, ALIKE_DRY if dry else ALIKE)
             done = images // CASES[case].batch * CASES[case].batch
             speeds = {
                 name: [done / statistics.median(epoch["seconds"] for epoch in epochs[warm_up:]) for epochs in each]
