@@ -185,10 +185,11 @@ def test_options_read_from_the_source_are_those_of_the_classes(kind, home):
 
 
 def test_dry_run_prints_settings_that_come_back_and_writes_nothing(here, capsys):
-    argv = ["train", "geco:kappa=3", "--constraints", "re<=2;kl<=9", "--no-jit", "--dequantize", "--l2", "1e-5", *TINY]
+    extra = ["--constraints", "re<=2;kl<=9", "--xla", "off", "--dequantize", "--l2", "1e-5"]
+    argv = ["train", "geco:kappa=3", *extra, *TINY]
     assert main([*argv, "--dry-run"]) == 0
     expected = Config(
-        objective="geco:kappa=3,constraints=re<=2;kl<=9", jit=False, dequantize=True, l2=1e-5, dataset="digits",
+        objective="geco:kappa=3,constraints=re<=2;kl<=9", xla="off", dequantize=True, l2=1e-5, dataset="digits",
         arch="mlp:widths=16,latent=4", batch_size=64,
     )  # fmt: skip
     assert Config.from_dict(json.loads(capsys.readouterr().out)) == expected

@@ -45,7 +45,7 @@ def everything(folder):
 
 
 def test_a_disk_full_later_leaves_previous_files_whole(here, capsys, monkeypatch):
-    saved = main([*TRAIN, "--epochs", "1", "--run-dir", "run", "--no-jit"])
+    saved = main([*TRAIN, "--epochs", "1", "--run-dir", "run", "--xla", "off"])
     before = {path: path.read_bytes() for path in (here / "run" / "checkpoints").rglob("*") if path.is_file()}
     rows = (here / "run" / "metrics.csv").read_bytes()
     calls, real = [], os.fsync
@@ -66,7 +66,7 @@ def test_a_disk_full_later_leaves_previous_files_whole(here, capsys, monkeypatch
 
 
 def test_bernoulli_on_grey_says_what_it_does(here, capsys):
-    argv = ["train", "elbo", "--likelihood", "bernoulli", "--epochs", "1", "--limit", "100", "--no-jit", *TINY]
+    argv = ["train", "elbo", "--likelihood", "bernoulli", "--epochs", "1", "--limit", "100", "--xla", "off", *TINY]
     assert main(argv) == 0
     assert "treats grey levels as probabilities" in capsys.readouterr().err
 
@@ -76,7 +76,7 @@ def test_signals_save_and_stop(number, code, here, capsys, monkeypatch):
     handler = signal.getsignal(number)
     with monkeypatch.context() as patch:
         patch.setattr(Plain, "epoch", lambda *row: os.kill(os.getpid(), number))
-        assert main([*TRAIN, "--epochs", "3", "--run-dir", "run", "--limit", "200", "--no-jit"]) == code
+        assert main([*TRAIN, "--epochs", "3", "--run-dir", "run", "--limit", "200", "--xla", "off"]) == code
     assert signal.getsignal(number) == handler
     assert (here / "run" / "STATUS").read_text() == "stopped\n"
     assert "tfvae resume run" in capsys.readouterr().out
@@ -84,7 +84,7 @@ def test_signals_save_and_stop(number, code, here, capsys, monkeypatch):
 
 
 def test_resume_goes_on_to_more_epochs(here, capsys):
-    assert main([*TRAIN, "--epochs", "1", "--run-dir", "run", "--limit", "200", "--no-jit"]) == 0
+    assert main([*TRAIN, "--epochs", "1", "--run-dir", "run", "--limit", "200", "--xla", "off"]) == 0
     assert main(["resume", "run", "--epochs", "3"]) == 0
     assert capsys.readouterr().out.count("run: run\n") == 2
     assert (here / "run" / "STATUS").read_text() == "finished\n"

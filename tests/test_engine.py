@@ -34,12 +34,12 @@ def state(model):
     return [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
-def trained(tiny, data, feed="resident", mode="loop", optimizer=None, jit=True, **parts):
+def trained(tiny, data, feed="resident", mode="loop", optimizer=None, **parts):
     """A model after one epoch, and the means of its columns."""
     model = tiny("geco:kappa=2", arch=parts.pop("arch", "mlp:widths=8,latent=2"), **parts)
-    model.compile(optimizer or optimizers.Adam(0.01), jit_compile=jit)
+    model.compile(optimizer or optimizers.Adam(0.01), jit_compile=mode != "kernels")
     model.optimizer.build(model.trainable_variables)
-    engine = Engine(model, 8, jit=jit, mode=mode)
+    engine = Engine(model, 8, mode)
     *_, (_, _, means) = engine.blocks(place(data, feed), order_of(0, 1, len(data), 8))
     return model, means
 
@@ -119,7 +119,7 @@ def test_rates():
 
 @pytest.mark.slow
 def test_the_mode_is_measured_once_and_changes_nothing(tiny, monkeypatch, tmp_path):
-    """Both modes are timed for a long run, the state is as before, and the second time the cache answers."""
+    """All modes are timed for a long run, the state is as before, and the second time the cache answers."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(modes, "TRIAL", 0.001)
     monkeypatch.setattr(modes, "SLOW_COMPILE", 1e9)
@@ -131,9 +131,11 @@ def test_the_mode_is_measured_once_and_changes_nothing(tiny, monkeypatch, tmp_pa
     for a, b in zip(state(model), before):
         np.testing.assert_array_equal(a, b)
     (seconds,) = json.loads(modes.cache_file().read_text()).values()
-    assert set(seconds) == {"loop", "step"} and mode == min(seconds, key=seconds.get) and how.startswith("measured:")
+    assert set(seconds) == set(modes.MODES) and mode == min(seconds, key=seconds.get) and how.startswith("measured:")
     monkeypatch.setattr(modes, "measure", lambda *args: pytest.fail("measured twice"))
     assert modes.choose(model, 8, steps=10_000)[0] == mode
+    assert modes.choose(model, 8, steps=10_000, xla="on")[0] in ("loop", "step")
+    assert modes.choose(model, 8, steps=10_000, xla="off") == ("kernels", "asked for")
     modes.cache_file().write_text("{")
     assert modes.known() == {}
 
@@ -144,8 +146,8 @@ def poison(values, bad):
     return values, lambda upstream: (upstream * tf.where(bad, np.nan, 1.0), None)
 
 
-@pytest.mark.parametrize("jit", [True, False])
-def test_nan_in_gradients_alone_is_noticed(tiny, images, jit):
+@pytest.mark.parametrize("mode", ["loop", "kernels"])
+def test_nan_in_gradients_alone_is_noticed(tiny, images, mode):
     """A finite loss with a NaN gradient in the second of three steps: skipped, counted, nothing non-finite."""
 
     class Poisoned(tfvae.VAE):
@@ -153,13 +155,13 @@ def test_nan_in_gradients_alone_is_noticed(tiny, images, jit):
             return poison(terms.kl - terms.log_px[0], tf.equal(self.step, 1))
 
     model, means = trained(lambda _, **parts: tfvae.build(Poisoned, "gaussian", image_shape=(8, 8, 1), **parts),
-                           images(24), jit=jit)  # fmt: skip
+                           images(24), mode=mode)  # fmt: skip
     assert all(np.isfinite(values).all() for values in state(model)) and np.isfinite(list(means.values())).all()
     assert int(model.step) == 3 and int(model.optimizer.iterations) == 2
 
 
-@pytest.mark.parametrize("jit", [pytest.param(True, marks=pytest.mark.slow), False])
-def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, jit):
+@pytest.mark.parametrize("xla", [pytest.param("on", marks=pytest.mark.slow), "off"])
+def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, xla):
     """A weight turns NaN after epoch 1: the run goes back, at half the rate, and ends with finite files only."""
     spoilt = []
 
@@ -170,7 +172,7 @@ def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, jit):
             weight.assign(weight * np.nan)
 
     said = Said()
-    run = runs.train(**SETTINGS | {"batch_size": 16, "jit": jit}, run_dir=str(tmp_path / "run"), root=str(tmp_path),
+    run = runs.train(**SETTINGS | {"batch_size": 16, "xla": xla}, run_dir=str(tmp_path / "run"), root=str(tmp_path),
                      reporter=said, watch=spoil)  # fmt: skip
     assert run.status == "finished" and [row["epoch"] for row in run.rows] == [1, 2, 3]
     assert any("back to step 0 at 0.5 of the learning rate (return 1 of at most 3)" in line for line in said.lines)

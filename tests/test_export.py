@@ -367,7 +367,7 @@ def test_the_c_loader_runs_it(models, exported):
 
 # --- runs, versions, damage ---------------------------------------------------------------------------------------
 
-SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=16,latent=4", limit=300, jit=False)
+SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=16,latent=4", limit=300, xla="off")
 
 
 @pytest.fixture(scope="module")

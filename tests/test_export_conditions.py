@@ -185,7 +185,7 @@ def test_a_trusted_model_with_a_strange_manifest(root, tmp_path):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
-    settings = dict(dataset="digits", arch="mlp:widths=8,latent=2", condition="labels", limit=200, epochs=1, jit=False)
+    settings = dict(dataset="digits", arch="mlp:widths=8,latent=2", condition="labels", limit=200, epochs=1, xla="off")
     return runs.train(run_dir=str(root / "run"), root=str(root), **settings).path
 
 

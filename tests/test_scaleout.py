@@ -30,7 +30,7 @@ x = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1)).astype("uint8")
 with strategy.scope():
     model = tfvae.build("geco:kappa=2", "gaussian:sigma=0.3", "mlp:widths=8,latent=2", image_shape=(8, 8, 1))
     model.compile(optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=True)
-list(ReplicatedEngine(model, 16, True, strategy).blocks(x, order_of(0, 1, 64, 16)))
+list(ReplicatedEngine(model, 16, "step", strategy).blocks(x, order_of(0, 1, 64, 16)))
 for variable in (model.multipliers._log_lam, model.multipliers._average, *model.trainable_variables):
     one, two = (copy.numpy() for copy in variable.value.values)
     assert np.array_equal(one, two), variable.path

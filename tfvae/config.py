@@ -13,6 +13,7 @@ from tfvae.errors import UsageError, unknown
 BINARIZE = ("none", "static", "dynamic")
 PRECISIONS = ("float32", "bfloat16", "float16")
 SCHEDULES = ("constant", "cosine")
+XLA = ("auto", "on", "off")
 FEEDS = ("auto", "resident", "streamed")
 STRATEGIES = ("none", "mirrored", "multi-worker")
 
@@ -46,7 +47,7 @@ class Config:
     validation: float = setting(0.1, "share of the training images held out for val_* columns")
     limit: int = setting(0, "use only the first N images of each split; 0: all")
     precision: str = setting("float32", "of layers; likelihoods and KL stay float32", PRECISIONS)
-    jit: bool = setting(True, "compile with XLA")
+    xla: str = setting("auto", "compile with XLA; auto: as it is measured to be faster on this machine", XLA)
     feed: str = setting("auto", "images on the device, or sent there in pieces; auto: by size", FEEDS)
     strategy: str = setting("none", "share each batch among GPUs (mirrored) or machines (TF_CONFIG)", STRATEGIES)
     replicas: int = setting(0, "of mirrored: how many GPUs, or parts of the CPU; 0: all GPUs")

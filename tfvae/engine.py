@@ -1,10 +1,10 @@
 """Training and measuring, compiled: the data live on the device and a block of steps is one program.
 
 Small models are bound by the overhead of each step, so dense ones run as a ``tf.while`` over gather -> `VAE.learn`
-inside one XLA program; convolutions, which XLA runs many times slower inside a loop on a CPU, compile per step
-(`tfvae.modes` decides by measurement). Data too large for the device come in pieces to the same program. All ways run
-the maths of `VAE.learn`, as ``model.fit`` does. The order of the data is a function of (seed, epoch), and all noise
-one of (seed, step), so a step is reproducible from two integers.
+inside one XLA program; convolutions, which XLA runs many times slower inside a loop on a CPU, compile per step, or run
+in TensorFlow's own kernels (`tfvae.modes` decides by measurement). Data too large for the device come in pieces to the
+same program. All ways run the maths of `VAE.learn`, as ``model.fit`` does. The order of the data is a function of
+(seed, epoch), and all noise one of (seed, step), so a step is reproducible from two integers.
 """
 
 import functools
@@ -15,6 +15,11 @@ import tensorflow as tf
 
 PIECE_BYTES = 64e6  # of images that stream to the device at once
 SHARE = 0.4  # of the free memory of a device may be filled with images
+XLA_TEXT = {
+    "loop": "on, one program per block of steps",
+    "step": "on, one program per step",
+    "kernels": "off, TensorFlow's kernels",
+}
 
 
 def order_of(seed, epoch, count, batch_size):
@@ -62,29 +67,38 @@ def device_text():
     return f"{len(gpus)} GPU" if gpus else "CPU"
 
 
+def default_mode(model, xla="auto"):
+    """How a model is run where nothing was measured: see `Engine`; `xla`: auto, on or off."""
+    own = model.arch.compile_as
+    if xla == "off":
+        return "kernels"
+    if own == "kernels" and (xla == "on" or tf.config.list_logical_devices("GPU")):
+        return "step"
+    return own
+
+
 class Engine:
     """Runs a compiled model over images, one device.
 
     Args:
         model: a `VAE`, compiled with an optimizer if it is to learn.
         batch_size: images per step.
-        jit: compile with XLA.
-        mode: ``loop`` (a block of steps is one program) or ``step``; default: what the architecture asks for.
+        mode: ``loop`` (a block of steps is one XLA program), ``step`` (each step is) or ``kernels`` (no XLA);
+            default: what the architecture asks for.
     """
 
-    def __init__(self, model, batch_size, jit=True, mode=None):
-        self.model, self.batch_size, self.jit = model, batch_size, jit
-        self.mode = mode or model.arch.compile_as
+    def __init__(self, model, batch_size, mode=None):
+        self.model, self.batch_size = model, batch_size
+        self.mode = mode or default_mode(model)
+        self.jit = self.mode != "kernels"
         self.columns, self.compile_seconds = None, None
-        program = self._loop if self.mode == "loop" else self._one
-        self._learn = tf.function(program, jit_compile=jit, autograph=False)
-        self._measure = tf.function(self._measure_batch, jit_compile=jit, autograph=False)
+        program = self._one if self.mode == "step" else self._loop
+        self._learn = tf.function(program, jit_compile=self.jit, autograph=False)
+        self._measure = tf.function(self._measure_batch, jit_compile=self.jit, autograph=False)
 
     def header(self, images):
         """One line that says how this machine will run it."""
-        how = "one program per block of steps" if self.mode == "loop" else "one program per step"
-        xla = f"on, {how}" if self.jit else "off (--no-jit)"
-        return f"device: {device_text()}, xla: {xla}, data: {self.feed_text(images)}"
+        return f"device: {device_text()}, xla: {XLA_TEXT[self.mode]}, data: {self.feed_text(images)}"
 
     def feed_text(self, images):
         size = f"{np.prod(images.shape) * tf.as_dtype(images.dtype).size / 1e6:,.0f} MB"
@@ -148,7 +162,7 @@ class Engine:
     def _run(self, images, labels, rows, first, stop, sums):
         """Steps `first` to `stop` of `rows`; the first call of all compiles."""
         begun = time.monotonic()
-        if self.mode == "loop":
+        if self.mode != "step":
             if self.compile_seconds is None:
                 self._learn(images, labels, tf.constant(rows), tf.constant(first), tf.constant(first), sums)  # no step
                 self.compile_seconds = time.monotonic() - begun

@@ -48,13 +48,15 @@ class Loop:
 
     def choose_mode(self):
         """(mode, how it was decided): a resumed run compiles as it did before, so that its bits are the same."""
-        if self.strategy or self.position["mode"]:
-            return self.position["mode"] or "step", "as before"
-        return modes.choose(self.model, self.config.batch_size, self.config.epochs * self.steps, self.config.jit)
+        if self.strategy:
+            return "step" if self.model.jit_compile else "kernels", "one step at a time on every replica"
+        if self.position["mode"]:
+            return self.position["mode"], "as before"
+        return modes.choose(self.model, self.config.batch_size, self.config.epochs * self.steps, self.config.xla)
 
     def make_engine(self):
-        args = self.model, self.config.batch_size, self.config.jit
-        self.engine = ReplicatedEngine(*args, self.strategy) if self.strategy else Engine(*args, self.position["mode"])
+        args = self.model, self.config.batch_size, self.position["mode"]
+        self.engine = ReplicatedEngine(*args, self.strategy) if self.strategy else Engine(*args)
 
     def run_all(self):
         """True if the last epoch was reached, False if `stop` ended it."""

@@ -1,7 +1,8 @@
 """Which way to compile a training step on this machine: measured once for each kind of work, and kept.
 
 A block of steps in one program saves a dense net's overhead; on a CPU, XLA runs convolutions several times slower
-inside such a loop. Neither is known beforehand for a user's net or device, so the first long run tries both.
+inside such a loop, and slower than TensorFlow's kernels outside. None of it is known beforehand for a user's net or
+device, so the first long run tries all.
 """
 
 import hashlib
@@ -15,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import storage
-from tfvae.engine import Engine, device_text
+from tfvae.engine import Engine, default_mode, device_text
 from tfvae.errors import IntegrityError
 
-MODES = ("loop", "step")
+MODES = ("loop", "step", "kernels")
 WORTH_STEPS = 2000  # a shorter run does not earn the second compilation back
 SLOW_COMPILE = 10.0  # seconds; a net that takes longer keeps its architecture's way
 TRIAL = 0.3  # seconds of steps that are timed
@@ -27,6 +28,12 @@ TRIAL = 0.3  # seconds of steps that are timed
 def cache_file():
     """``$XDG_CACHE_HOME/tfvae/modes.json``; delete it to measure anew."""
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tfvae" / "modes.json"
+
+
+def allowed(xla):
+    """The modes to choose from, given the setting: on a GPU, XLA is always worth it."""
+    modes = {"on": MODES[:2], "off": MODES[2:]}.get(xla, MODES)
+    return modes if xla == "off" or device_text() == "CPU" else MODES[:2]
 
 
 def key_of(model, batch_size):
@@ -70,15 +77,15 @@ def seconds_a_step(engine, images, rows):
     return (time.perf_counter() - begun) / steps
 
 
-def measure(model, batch_size):
-    """{mode: seconds a step} of both modes, or of the architecture's own when it compiles slowly; nothing is learnt."""
+def measure(model, batch_size, modes):
+    """{mode: seconds a step} of `modes`, up to the first that compiles slowly; nothing is learnt."""
     variables = [*model.variables, *model.optimizer.variables]
     before = [v.numpy() for v in variables]
     images = tf.zeros([2 * batch_size, *model.image_shape], tf.uint8)
     rows = np.arange(100 * batch_size, dtype=np.int32).reshape(100, batch_size) % (2 * batch_size)
     found = {}
-    for mode in sorted(MODES, key=lambda mode: mode != model.arch.compile_as):
-        engine = Engine(model, batch_size, mode=mode)
+    for mode in modes:
+        engine = Engine(model, batch_size, mode)
         found[mode] = seconds_a_step(engine, images, rows)
         if engine.compile_seconds > SLOW_COMPILE:
             break
@@ -87,14 +94,16 @@ def measure(model, batch_size):
     return found
 
 
-def choose(model, batch_size, steps, jit=True):
-    """``loop`` or ``step`` for a run of `steps` steps: (mode, how it was decided)."""
-    if not jit or steps < WORTH_STEPS:
-        return model.arch.compile_as, "the architecture's default"
+def choose(model, batch_size, steps, xla="auto"):
+    """The mode (see `Engine`) for a run of `steps` steps: (mode, how it was decided)."""
+    own, modes = default_mode(model, xla), allowed(xla)
+    if steps < WORTH_STEPS or len(modes) == 1:
+        return own, "asked for" if len(modes) == 1 else "the architecture's default"
     key = key_of(model, batch_size)
-    seconds, how = known().get(key), "measured before"
-    if not isinstance(seconds, dict) or not set(seconds) & set(MODES):
-        seconds, how = measure(model, batch_size), "measured"
+    found, how = known().get(key), "measured before"
+    seconds = {mode: value for mode, value in found.items() if mode in modes} if isinstance(found, dict) else {}
+    if own not in seconds:
+        seconds, how = measure(model, batch_size, sorted(modes, key=lambda mode: mode != own)), "measured"
         keep(key, seconds)
     times = ", ".join(f"{mode} {1000 * value:.1f} ms a step" for mode, value in seconds.items())
     return min(seconds, key=seconds.get), f"{how}: {times}"

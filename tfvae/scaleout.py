@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import replicas, rng
-from tfvae.engine import Engine
+from tfvae.engine import XLA_TEXT, Engine
 from tfvae.errors import UsageError
 
 
@@ -14,8 +14,8 @@ class ReplicatedEngine(Engine):
     Every replica's process holds all images in its host memory and sends its replicas their rows of each batch.
     """
 
-    def __init__(self, model, batch_size, jit, strategy):
-        super().__init__(model, batch_size, jit, mode="step")
+    def __init__(self, model, batch_size, mode, strategy):
+        super().__init__(model, batch_size, mode)
         self.strategy, self.replicas = strategy, strategy.num_replicas_in_sync
         if batch_size % self.replicas:
             raise UsageError(
@@ -26,7 +26,7 @@ class ReplicatedEngine(Engine):
 
     def header(self, images):
         kind = type(self.strategy).__name__.removesuffix("V1")
-        xla = "on, one program per replica and step" if self.jit else "off (--no-jit)"
+        xla = "on, one program per replica and step" if self.jit else XLA_TEXT["kernels"]
         return f"device: {self.replicas} replicas ({kind}), xla: {xla}, data: {self.feed_text(images)}"
 
     def shared(self, values):

@@ -39,7 +39,7 @@ class GaussianArch(keras.layers.Layer):
         dtype: the Keras dtype policy of the networks; what they return is float32.
     """
 
-    compile_as = "step"  # convolutions are slow inside a compiled loop on a CPU
+    compile_as = "kernels"  # on a CPU, where XLA's convolutions are slower than TensorFlow's
     sequential = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
 
     def __init__(self, *, latent=32, context=0, conditioning="concat", image_shape, features, seed, dtype):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfvae import rng, runs
 from tfvae.constraints import violations
+from tfvae.engine import default_mode
 from tfvae.errors import UsageError
 from tfvae.evaluate.latents import active_units, posterior_means
 from tfvae.terms import log_weights
@@ -22,14 +23,14 @@ class Scorer:
 
     Args:
         model: a `VAE`.
-        jit: compile with XLA.
     """
 
-    def __init__(self, model, jit=True):
+    def __init__(self, model):
         self.model = model
         self.bounds = getattr(model, "bounds", ())
         room = ELEMENTS // (IMAGES * math.prod(model.image_shape[:2]) * model.likelihood.features)
         self.chunk = max(1, min(SAMPLES, room))
+        jit = default_mode(model) != "kernels"
         self.sums = tf.function(self._sums, jit_compile=jit, autograph=False, reduce_retracing=False)
 
     def _sums(self, x, labels, seed, samples):
@@ -65,7 +66,7 @@ class Scorer:
         return means | {"bound": bound, "elbo": -means["distortion"] - means["rate"]}
 
 
-def score(model, images, samples=1, seed=0, dequantize=False, jit=True, labels=None):
+def score(model, images, samples=1, seed=0, dequantize=False, labels=None):
     """Per-image numbers, float64: {elbo, bound, rate, distortion, sq_err: [N]; violations: [J, N]}.
 
     Args:
@@ -76,7 +77,7 @@ def score(model, images, samples=1, seed=0, dequantize=False, jit=True, labels=N
     """
     if samples < 1:
         raise UsageError(f"Expected samples >= 1. Received: {samples}.")
-    scorer, parts = Scorer(model, jit), []
+    scorer, parts = Scorer(model), []
     for start in range(0, len(images), IMAGES):
         own = rng.fold(rng.fold((seed, 0), 7), start)
         x = model.pixels(tf.constant(images[start : start + IMAGES]), rng.fold(own, 0), dequantize=dequantize)
