@@ -78,9 +78,18 @@ def build_resume(parser):
     add_count(parser, "--epochs", None, "train up to this epoch instead of the one asked for at the start")
 
 
+def build_second_stage(parser):
+    add_run(parser)
+    prior = "mixture:components=100"
+    parser.add_argument("--prior", default=prior, metavar="SPEC", help=f"what to fit (default: {prior})")
+    parser.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
+    add_root(parser)
+
+
 def build_evaluate(parser):
     add_run(parser)
     add_split(parser)
+    add_count(parser, "--pictures", 0, "also compare N samples with the split's images", least=0)
     add_count(parser, "--samples", 100, "K, draws of z per image for the bound on log p(x)")
     add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
     add_count(parser, "--seed", 0, "of the draws", least=0)
@@ -92,13 +101,8 @@ def build_sample(parser):
     add_trust(parser)
     add_count(parser, "-n --count", 64, "images")
     add_condition(parser)
-    parser.add_argument(
-        "--temperature",
-        type=not_negative,
-        default=1,
-        metavar="X",
-        help="times the prior's stddev (default: 1)",
-    )
+    text = "times the prior's stddev (default: 1)"
+    parser.add_argument("--temperature", type=not_negative, default=1, metavar="X", help=text)
 
 
 def build_rd_curve(parser):
@@ -112,13 +116,8 @@ def build_reconstruct(parser):
     add_picture(parser, "reconstructions.png")
     add_split(parser)
     add_count(parser, "-n --count", 32, "images")
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="your own pictures, or folders of them",
-    )
+    text = "your own pictures, or folders of them"
+    parser.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
 
 
 def build_traverse(parser):
@@ -127,13 +126,8 @@ def build_traverse(parser):
     add_count(parser, "--dims", 10, "latent dimensions, the most active ones")
     add_count(parser, "--steps", 9, "values of each", least=2)
     add_count(parser, "--index", 0, "which image of the split", least=0)
-    parser.add_argument(
-        "--span",
-        type=not_negative,
-        default=3,
-        metavar="X",
-        help="from -X to X prior stddevs (default: 3)",
-    )
+    text = "from -X to X prior stddevs (default: 3)"
+    parser.add_argument("--span", type=not_negative, default=3, metavar="X", help=text)
 
 
 def build_interpolate(parser):
@@ -176,19 +170,13 @@ def build_runs(parser):
     add_root(parser)
 
 
+SECOND_STAGE = "tfvae.commands:second_stage"
 # verb: (what it does, its parser, the function that does it)
 VERBS = {
     "train": ("train a model", build_train, "tfvae.commands:train"),
-    "resume": (
-        "go on with a stopped run, or train one longer",
-        build_resume,
-        "tfvae.commands:resume",
-    ),
-    "evaluate": (
-        "ELBO, bound on log p(x), bits/dim, rate, ...",
-        build_evaluate,
-        "tfvae.commands:evaluate",
-    ),
+    "resume": ("go on with a stopped run, or train one longer", build_resume, "tfvae.commands:resume"),
+    "second-stage": ("a better sampler: fit the prior to the codes of a run", build_second_stage, SECOND_STAGE),
+    "evaluate": ("ELBO, bound on log p(x), bits/dim, rate, ...", build_evaluate, "tfvae.commands:evaluate"),
     "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.commands:rd_curve"),
     "sample": ("draw images", build_sample, "tfvae.drawing:sample"),
     "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.drawing:reconstruct"),

@@ -19,7 +19,8 @@ UNITS = {
     "elbo": "nats per image", "nll": "nats per image", "nll_standard_error": "nats per image",
     "rate": "nats per image", "distortion": "nats per image", "distortion_optimal_sigma": "nats per image",
     "sq_err": "sum over pixels in [0, 1]", "bits_per_dim": "bits per dimension",
-    "active_units": "latent dimensions", "seconds": "s",
+    "active_units": "latent dimensions", "seconds": "s", "marginal_kl": "nats per image",
+    "marginal_kl_standard_error": "nats per image", "mutual_information": "nats per image",
 }  # fmt: skip
 
 
@@ -145,13 +146,25 @@ def export(args):
     return 0
 
 
+def second_stage(args):
+    """``tfvae second-stage RUN``."""
+    find(args.run)
+    specs.check("prior", args.prior)
+    check_place(args.run_dir, args.root)
+    import_tensorflow()
+    from tfvae.second_stage import second_stage
+
+    return finish(second_stage(args.run, args.prior, args.run_dir, args.root), make_reporter(), None)
+
+
 def evaluate(args):
     """``tfvae evaluate RUN``."""
     find(args.run)
     import_tensorflow()
     from tfvae.evaluate import evaluate as measure
 
-    found = plain(measure(args.run, split=args.split, samples=args.samples, limit=args.limit, seed=args.seed))
+    asked = {name: getattr(args, name) for name in ("split", "samples", "limit", "seed", "pictures")}
+    found = plain(measure(args.run, **asked, say=make_reporter().line))
     if args.json:
         print(json.dumps(found, allow_nan=False))
     else:

@@ -39,6 +39,8 @@ class Mixture(Normal):
         components: M, how many.
     """
 
+    bound = 8.0  # of log stddevs, as those of q(z|x)
+
     def __init__(self, *, components=10, latent, image_shape, seed):
         super().__init__(latent=latent, image_shape=image_shape, seed=seed)
         if not components >= 1:
@@ -55,8 +57,7 @@ class Mixture(Normal):
 
     def parts(self, encode):
         """logits [M], means [M, L], log stddevs [M, L] of the components."""
-        bound = 8.0  # as that of q(z|x)
-        return self.logits.value, self.means.value, bound * tf.tanh(self.log_stddevs / bound)
+        return self.logits.value, self.means.value, self.bound * tf.tanh(self.log_stddevs / self.bound)
 
     def distribution(self, encode):
         logits, means, log_stddevs = self.parts(encode)

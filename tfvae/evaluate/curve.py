@@ -7,14 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import rng, runs, storage
+from tfvae.engine import default_mode
 from tfvae.errors import UsageError
 from tfvae.plots.planes import information_plane, lower_hull
 
 BATCH = 200
 
 
-def rd_curve(run, points=9, split="test", limit=0, seed=0):
-    """One row for each of `points` values of the condition, equally spaced in its logarithm, ends included.
+def rd_curve(run, points=9, split="test", limit=0, seed=0, values=None):
+    """One row for each of `values` of the condition; default: `points`, equally spaced in its logarithm, ends included.
 
     Each row: ``beta`` or ``kappa``, rate (nats per image), distortion (nats per image), sq_err (pixels in [0, 1]),
     elbo; for kappa also ``off``, the relative difference of sq_err from kappa^2.
@@ -30,11 +31,11 @@ def rd_curve(run, points=9, split="test", limit=0, seed=0):
     images = images[: limit or None]
     measure = tf.function(
         lambda x, value, index: model.measures(model.terms(x, 1, rng.fold((seed, 3), index), condition=value)),
-        jit_compile=True,
+        jit_compile=default_mode(model) != "kernels",
         autograph=False,
     )
     rows = []
-    for value in np.geomspace(model.told.low, model.told.high, points):
+    for value in np.geomspace(model.told.low, model.told.high, points) if values is None else values:
         total = {}
         for index, start in enumerate(range(0, len(images), BATCH)):
             logs = measure(images[start : start + BATCH], tf.constant(value, tf.float32), tf.constant(index))

@@ -6,9 +6,20 @@ import tensorflow as tf
 BATCH = 500
 
 
+def posteriors(model, images, labels=None):
+    """Mean and log stddev of q(z|x) for each image, [N, L] each; labels [N] for a model that is told them."""
+    known = model.known(labels).get("condition")
+    parts = []
+    for i in range(0, len(images), BATCH):
+        own = None if known is None else tf.constant(known[i : i + BATCH])
+        parts.append(model.encode(tf.constant(images[i : i + BATCH]), own))
+    mean, stddev = (np.concatenate(values) for values in zip(*parts))
+    return mean, np.log(stddev)
+
+
 def posterior_means(model, images):
     """E_q z for each image, [N, L]."""
-    return np.concatenate([model.encode(tf.constant(images[i : i + BATCH]))[0] for i in range(0, len(images), BATCH)])
+    return posteriors(model, images)[0]
 
 
 def active_units(means, threshold=0.01):

@@ -10,7 +10,9 @@ from tfvae import rng, runs
 from tfvae.constraints import violations
 from tfvae.engine import default_mode
 from tfvae.errors import UsageError
-from tfvae.evaluate.latents import active_units, posterior_means
+from tfvae.evaluate.latents import active_units, posteriors
+from tfvae.evaluate.marginal import marginal_kl
+from tfvae.evaluate.pictures import picture_metrics
 from tfvae.terms import log_weights
 from tfvae.verdict import TOLERANCE
 
@@ -116,15 +118,32 @@ def bits_per_dim(model, images, samples, seed, clean_bound, labels=None):
     return float(model.likelihood.bits_per_dim(clean_bound.mean()))
 
 
-def evaluate(run, split="test", samples=100, limit=0, seed=0):
+def marginal_rows(model, mean, log_stddev, rate, seed):
+    """KL(q(z) || p(z)) and what the codes tell about the images, where q(z|x) is one normal."""
+    if model.arch.sequential or model.told is not None:
+        return {}
+    found = marginal_kl(mean, log_stddev, model.prior.distribution(model.arch.encode).log_prob, seed=seed)
+    return {
+        "marginal_kl": found.kl,
+        "marginal_kl_standard_error": found.standard_error,
+        "marginal_posteriors": found.posteriors,
+        "mutual_information": rate - found.kl,
+    }
+
+
+def evaluate(run, split="test", samples=100, limit=0, seed=0, pictures=0, say=lambda line: None):
     """Everything `tfvae evaluate` prints, as one dict; nats per image unless named otherwise.
 
     ``elbo``, ``nll`` (minus the K-sample bound), ``rate``, ``distortion``, ``sq_err`` (pixels in [0, 1], z drawn from
     q), ``distortion_optimal_sigma`` (a Gaussian whose sigma^2 is the MSE on the training images), ``bits_per_dim``
-    (continuous densities are scored on (x + u) / 256), ``active_units``, ``constraints``.
+    (continuous densities are scored on (x + u) / 256), ``active_units``, ``marginal_kl`` of q(z), the mean of
+    ``marginal_posteriors`` posteriors, and ``mutual_information`` (rate - marginal_kl, at most log n) where z is drawn
+    at once, ``constraints``, and those of `picture_metrics`.
 
     Args:
         run: a run folder. split: train, validation or test. samples: K. limit: the first N images; 0: all.
+        pictures: how many samples to compare with the images of the split; 0: none.
+        say: called with a line before anything that takes long.
     """
     begun = time.perf_counter()
     found_run = runs.find(run)
@@ -140,7 +159,7 @@ def evaluate(run, split="test", samples=100, limit=0, seed=0):
     dims = math.prod(model.image_shape)
     means = {name: float(found[name].mean()) for name in ("elbo", "rate", "distortion", "sq_err")}
     optimal = 0.5 * dims * math.log(2 * math.pi * mse) + means["sq_err"] / (2 * mse)
-    latents = posterior_means(model, images)
+    latents = posteriors(model, images, labels)
     return {
         "run": str(found_run.path),
         "split": split,
@@ -151,8 +170,10 @@ def evaluate(run, split="test", samples=100, limit=0, seed=0):
         "nll_standard_error": float(found["bound"].std(ddof=1) / math.sqrt(len(images))) if len(images) > 1 else None,
         "bits_per_dim": bits_per_dim(model, images, samples, seed, found["bound"], labels),
         "distortion_optimal_sigma": optimal,
-        "active_units": active_units(latents),
+        "active_units": active_units(latents[0]),
         "latent": model.arch.latent,
+        **marginal_rows(model, *latents, means["rate"], seed),
+        **(picture_metrics(model, config, images, pictures, seed, say) if pictures else {}),
         "constraints": constraint_rows(model, found),
         "seconds": round(time.perf_counter() - begun, 2),
     }
