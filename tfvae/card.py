@@ -60,6 +60,8 @@ def condition_text(about):
         return ""
     if told["name"] == "labels":
         return f"label of each image, 0 to {told['classes'] - 1}; -1: not known"
+    if "shape" in told:
+        return f"images {told['shape']} in [0, 1], of which the model sees {told['spec']}; -1 everywhere: not known"
     return f"{told['name']} of each image, {told['low']:g} to {told['high']:g}"
 
 
@@ -68,8 +70,9 @@ def loading_text(about):
     told = about.get("condition")
     if not told:
         return LOADING.format(line="", told="")
-    value, dtype = (0, "int32") if told["name"] == "labels" else (told["low"], "float32")
-    return LOADING.format(line=f"told = tf.fill([16], tf.constant({value}, tf.{dtype}))\n", told=", condition=told")
+    value, dtype = (0, "int32") if told["name"] == "labels" else (told.get("low", -1.0), "float32")
+    shape = [16, *told.get("shape", ())]
+    return LOADING.format(line=f"told = tf.fill({shape}, tf.constant({value}, tf.{dtype}))\n", told=", condition=told")
 
 
 def pixels_text(config):

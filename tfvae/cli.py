@@ -20,11 +20,13 @@ from tfvae.flags import (
     add_condition,
     add_count,
     add_json,
+    add_own_images,
     add_picture,
     add_root,
     add_run,
     add_setting,
     add_split,
+    add_temperature,
     add_trust,
     not_negative,
 )
@@ -101,8 +103,23 @@ def build_sample(parser):
     add_trust(parser)
     add_count(parser, "-n --count", 64, "images")
     add_condition(parser)
-    text = "times the prior's stddev (default: 1)"
-    parser.add_argument("--temperature", type=not_negative, default=1, metavar="X", help=text)
+    add_temperature(parser)
+
+
+def build_strip(parser):
+    add_picture(parser, "strip.png")
+    add_count(parser, "-n --count", 8, "samples, one a row")
+    add_count(parser, "--steps", 0, "how often it draws; 0: as in training", least=0)
+    add_condition(parser)
+    add_temperature(parser)
+
+
+def build_complete(parser):
+    add_picture(parser, "completions.png")
+    add_split(parser)
+    add_count(parser, "--rows", 8, "images")
+    add_count(parser, "-n --count", 8, "ways to complete each")
+    add_own_images(parser)
 
 
 def build_rd_curve(parser):
@@ -116,8 +133,7 @@ def build_reconstruct(parser):
     add_picture(parser, "reconstructions.png")
     add_split(parser)
     add_count(parser, "-n --count", 32, "images")
-    text = "your own pictures, or folders of them"
-    parser.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
+    add_own_images(parser)
 
 
 def build_traverse(parser):
@@ -158,14 +174,8 @@ def build_data(parser):
 
 
 def build_runs(parser):
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "show"),
-        default="list",
-        metavar="ACTION",
-        help="list (default) or show",
-    )
+    actions, text = ("list", "show"), "list (default) or show"
+    parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION", help=text)
     add_run(parser)
     add_root(parser)
 
@@ -180,6 +190,8 @@ VERBS = {
     "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.commands:rd_curve"),
     "sample": ("draw images", build_sample, "tfvae.drawing:sample"),
     "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.drawing:reconstruct"),
+    "strip": ("how ConvDraw draws, step by step", build_strip, "tfvae.drawing:strip"),
+    "complete": ("go on with a part of an image", build_complete, "tfvae.drawing:complete"),
     "traverse": ("move along one latent dimension at a time", build_traverse, "tfvae.drawing:traverse"),
     "interpolate": ("move from one image to another", build_interpolate, "tfvae.drawing:interpolate"),
     "export": ("write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.commands:export"),

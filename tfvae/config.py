@@ -31,7 +31,9 @@ class Config:
     likelihood: str = setting("auto", "p(x|z); auto: the objective's own default")
     arch: str = setting("mlp", "q(z|x) and the decoder")
     prior: str = setting("normal", "p(z)")
-    condition: str = setting("", "what the model is told beside the image: labels, beta:LOW-HIGH or kappa:LOW-HIGH")
+    condition: str = setting(
+        "", "what the model is told beside the image: labels, upsample:N, inpaint:PART, beta:LOW-HIGH, kappa:LOW-HIGH"
+    )
     epochs: int = setting(50, "passes over the training split")
     batch_size: int = setting(128, "images per step; an epoch has only whole batches")
     learning_rate: float = setting(1e-3, "Adam's step size")

@@ -108,6 +108,29 @@ def reconstruct(args):
     return done(grids.pair_grid(x, again, args.output))
 
 
+def strip(args):
+    """``tfvae strip RUN``: the picture after each step of drawing it."""
+    _, model = open_run(args.run)
+    from tfvae import gallery, pictures
+
+    told, _ = condition_of(args, model)
+    found = pictures.strip(model, args.count, args.seed, args.steps, float(args.temperature), **told)
+    return done(gallery.step_strip(found, args.output))
+
+
+def complete(args):
+    """``tfvae complete RUN``: images of which the model sees a part, and what it makes of them."""
+    run, model = open_run(args.run)
+    from tfvae import gallery, pictures
+
+    if args.images:
+        images = own_pictures(args.images, model.image_shape)
+    else:
+        images = images_of(run, args.split, 1, args.rows)
+    x = model.pixels(images, (args.seed, 0)).numpy()
+    return done(gallery.completion_grid(x, pictures.completions(model, x, args.count, args.seed), args.output))
+
+
 def traverse(args):
     """``tfvae traverse RUN``: one row for each of the most active latent dimensions."""
     run, model = open_run(args.run)

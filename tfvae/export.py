@@ -86,8 +86,7 @@ def about_condition(model):
     told = model.told
     if told is None:
         return {}
-    values = {"classes": told.width} if told.name == "labels" else {"low": told.low, "high": told.high}
-    return {"condition": {"name": told.name, "spec": model.condition, **values}}
+    return {"condition": {"name": told.name, "spec": model.condition, **told.about}}
 
 
 # --- the signatures ----------------------------------------------------------------------------------------------
@@ -176,16 +175,16 @@ def condition_specs(told):
     """[the input `condition`], or none."""
     if told is None:
         return []
-    return [tf.TensorSpec([None], tf.int32 if told.name == "labels" else tf.float32, name="condition")]
+    return [tf.TensorSpec([None, *told.shape], told.dtype, name="condition")]
 
 
 def sound(told, condition, lengths):
     """`condition` after checks of its length, one of `lengths`, and of its values; None for a model without one."""
     if condition is None:
         return None
-    fits = tf.reduce_any(tf.size(condition) == lengths)
+    fits = tf.reduce_any(tf.shape(condition)[0] == lengths)
     condition = checked(condition, fits, "Expected as many values of condition as images.")
-    low, high = (-1, told.width - 1) if told.name == "labels" else (told.low, told.high)
+    low, high = told.limits
     within = tf.reduce_all((condition >= low) & (condition <= high))  # False for NaN
     return checked(condition, within, f"Expected condition {told.name} in [{low:g}, {high:g}].")
 

@@ -104,6 +104,16 @@ def add_picture(parser, name, seed=True, what="run folder"):
         parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the draws (default: 0)")
 
 
+def add_temperature(parser):
+    text = "times the prior's stddev (default: 1)"
+    parser.add_argument("--temperature", type=not_negative, default=1, metavar="X", help=text)
+
+
+def add_own_images(parser):
+    text = "your own pictures, or folders of them"
+    parser.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
+
+
 def add_split(parser):
     splits = ("test", "validation", "train")
     parser.add_argument("--split", choices=splits, default="test", help="which images (default: test)")

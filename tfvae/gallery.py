@@ -55,6 +55,10 @@ def draw_images(run, model, images):
         grids.pair_grid(x[:40], model.reconstruct(x[:40], (seed, 1)).numpy(), folder / "reconstructions.png"),
         grids.image_grid(model.sample(SHOWN, (seed, 2)).numpy(), folder / "samples.png"),
     ]
+    if hasattr(model.arch, "canvases"):
+        drawn.append(step_strip(pictures.strip(model, 8, seed), folder / "strip.png"))
+    if model.told is not None and model.told.maps:  # what follows decodes codes alone, which such a model cannot read
+        return [*drawn, completion_grid(x[:8], pictures.completions(model, x[:8], 8, seed), folder / "completions.png")]
     rows = min(8, len(x) // 2)
     if rows:
         between = pictures.interpolation(model, x[:rows], x[rows : 2 * rows])
@@ -67,6 +71,19 @@ def draw_images(run, model, images):
     across = pictures.traversal(model, x[0], dims)
     drawn.append(latent.traversal_grid(across, folder / "traversals.png", names=dims, values=values, kl=kl))
     return drawn
+
+
+def step_strip(found, path):
+    """[N, S, H, W, C] -> a row for each sample, a column for each step."""
+    names = [str(step + 1) for step in range(found.shape[1])]
+    return grids.image_grid(found.reshape(-1, *found.shape[2:]), path, found.shape[1], column_labels=names)
+
+
+def completion_grid(images, found, path):
+    """A row for each image: itself, what the model is shown, the ways it goes on."""
+    board = np.concatenate([np.asarray(images)[:, None], found], axis=1)
+    names = ["image", "shown", *[""] * (found.shape[1] - 1)]
+    return grids.image_grid(board.reshape(-1, *board.shape[2:]), path, board.shape[1], column_labels=names)
 
 
 def draw_points(run, model, points, labels):

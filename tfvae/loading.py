@@ -117,15 +117,17 @@ class SavedModel:
             found = re.search(r"assertion failed: \[(.*)\]", error.message)
             raise UsageError(printable(found[1] if found else error.message)) from None
 
-    def given(self, condition, count):
-        """{"condition": [count]} of one number, [count] or None, the default; {} for a model without a condition."""
+    def given(self, condition, count, x=None):
+        """{"condition": [count, ...]} of one value, [count, ...], or None: x's own or the default; {} without any."""
         from tfvae import conditions
 
         if self.told is None:
             conditions.context(None, condition, count)  # refuses one
             return {}
+        if condition is None and x is not None:
+            condition = self.told.of(x)
         values = np.asarray(self.told.default(count) if condition is None else condition)
-        return {"condition": values if values.ndim else np.full(count, values)}
+        return {"condition": values if values.ndim > len(self.told.shape) else np.stack([values] * count)}
 
     def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
         """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
@@ -138,12 +140,14 @@ class SavedModel:
 
     def encode(self, x, condition=None):
         """Images, uint8 or float in [0, 1] -> mean and stddev of q(z|x), each [N, L]."""
-        found = self("encode", x=unit(x), **self.given(condition, len(x)))
+        x = unit(x)
+        found = self("encode", x=x, **self.given(condition, len(x), x))
         return found["mean"], found["stddev"]
 
     def reconstruct(self, x, condition=None):
         """g of the mean of q(z|x), [N, H, W, C] in [0, 1]."""
-        return self("reconstruct", x=unit(x), **self.given(condition, len(x)))["image"]
+        x = unit(x)
+        return self("reconstruct", x=x, **self.given(condition, len(x), x))["image"]
 
 
 def told_by(folder):
@@ -152,7 +156,7 @@ def told_by(folder):
 
     try:
         found = storage.read_json(folder / savedmodel.MANIFEST).get("condition")
-        return found and conditions.parse(found["spec"], found.get("classes", 0))
+        return found and conditions.parse(found["spec"], found.get("classes", 0), image_shape=found.get("shape", ()))
     except (TfvaeError, AttributeError, KeyError, TypeError):
         return (
             None  # a manifest of another's, or none, with --trust; signatures that need a condition are refused later

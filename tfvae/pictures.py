@@ -6,6 +6,7 @@ All decode z itself, without noise, so the same model gives the same picture.
 import numpy as np
 import tensorflow as tf
 
+from tfvae import conditions, rng
 from tfvae.errors import UsageError
 
 BATCH = 256  # images decoded at once, so that large grids of large images fit into memory
@@ -69,6 +70,45 @@ def interpolation(model, a, b, steps=9):
     start, end = (model.encode(tf.convert_to_tensor(x))[0].numpy()[:, None] for x in (a, b))  # [N, 1, L]
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]  # [S, 1]
     return decode(model, (1 - share) * start + share * end)
+
+
+def strip(model, count, seed=0, steps=0, temperature=1.0, condition=None):
+    """The picture after each step of `count` samples of a model that draws in steps: [count, S, H, W, C].
+
+    Args:
+        steps: S, any number where all steps share their weights; 0: as many as in training.
+        temperature: times the prior's stddev.
+        condition: what the model is told, one value or [count, ...].
+
+    Raises:
+        UsageError: the model does not draw in steps, or not in so many.
+    """
+    arch = model.arch
+    if not hasattr(arch, "canvases"):
+        raise UsageError(f"Expected a model that draws in steps (arch=convdraw). Received: {type(arch).__name__}.")
+    steps = steps or arch.steps
+    if steps != arch.steps and type(model.prior).__name__ != "Normal":
+        raise UsageError(f"Expected steps={arch.steps}, which the prior was trained for. Received: steps={steps}.")
+    if steps == arch.steps:
+        z = temperature * model.prior.sample(count, rng.as_seed((seed, 0)), arch.encode)
+    else:
+        z = temperature * rng.normal([count, steps * arch.latent // arch.steps], rng.as_seed((seed, 0)), axis=0)
+    canvases = arch.canvases(z, conditions.context(model.told, condition, count))
+    return np.stack([model.likelihood.mean(canvas).numpy() for canvas in canvases], axis=1)
+
+
+def completions(model, images, count, seed=0):
+    """Images [N, H, W, C] as the model is shown them, and `count` ways to complete each: [N, 1 + count, H, W, C].
+
+    Raises:
+        UsageError: the model was not trained with condition=upsample:N or inpaint:PART.
+    """
+    if not getattr(model.told, "maps", ()):
+        raise UsageError("Expected a model with --condition upsample:N or inpaint:PART. Received: one without.")
+    images = tf.convert_to_tensor(images, tf.float32)
+    shown = model.told.seen(images)[..., :-1].numpy()
+    ways = [model.sample(len(images), (seed, i), condition=images).numpy() for i in range(count)]
+    return np.stack([shown, *ways], axis=1)
 
 
 def manifold(model, side=20):

@@ -49,7 +49,7 @@ class VAE(keras.Model):
         UsageError: an unknown part or option, or a value out of range.
     """
 
-    tellable = ("labels",)  # what an objective can be conditioned on
+    tellable = ("labels", "upsample", "inpaint")  # what an objective can be conditioned on
 
     def __init_subclass__(cls, **kwargs):
         """Make every objective, a user's own too, known to Keras' loader."""
@@ -73,11 +73,11 @@ class VAE(keras.Model):
         self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
         self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
         context = {"image_shape": self.image_shape, "seed": self.seed}
-        self.told = conditions.parse(condition, classes, self.tellable)
+        self.told = conditions.parse(condition, classes, self.tellable, self.image_shape)
         if self.told and str(prior).startswith("vamp"):
             raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
         of_arch = {"features": self.likelihood.features, "dtype": policy, **context}
-        of_arch |= {"context": self.told.width} if self.told else {}
+        of_arch |= {"context": self.told.width, "context_maps": self.told.maps} if self.told else {}
         self.arch = specs.build("arch", ARCHITECTURES, arch, **of_arch)
         self.prior = specs.build("prior", PRIORS, prior, latent=self.arch.latent, **context)
         self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
@@ -92,9 +92,12 @@ class VAE(keras.Model):
         """The unreduced numbers of `Terms` for images x [B, H, W, C] (uint8, or float in [0, 1]).
 
         Args:
-            condition: label, beta or kappa, one number or [B]; without it labels are not known, others are drawn.
+            condition: label, beta or kappa, one number or [B]; without it labels are not known, others are drawn. Of
+                images that are shown in part, the images [B, H, W, C]; without them, x.
         """
         x = self.pixels(x, rng.fold(seed, PIXELS), dequantize=training and self.dequantize)
+        if self.told and condition is None:
+            condition = self.told.of(x)
         told = self.told and self.told.drawn(condition, tf.shape(x)[0], rng.fold(seed, CONDITION), training)
         q = self.arch.infer(x, samples or self.samples, rng.fold(seed, POSTERIOR), conditions.vector(self.told, told))
         log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
@@ -116,7 +119,7 @@ class VAE(keras.Model):
     def encode(self, x, condition=None):
         """Images -> mean and stddev of q(z|x), each [B, L]."""
         x = self.pixels(x, (0, 0))
-        mean, log_stddev = self.arch.encode(x, conditions.context(self.told, condition, tf.shape(x)[0]))
+        mean, log_stddev = self.arch.encode(x, conditions.context(self.told, condition, tf.shape(x)[0], x))
         return mean, tf.exp(log_stddev)
 
     def decode(self, z, condition=None):
@@ -130,7 +133,7 @@ class VAE(keras.Model):
     def reconstruct(self, x, seed=(0, 0), condition=None):
         """g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1]."""
         x = self.pixels(x, rng.fold(seed, PIXELS))
-        context = conditions.context(self.told, condition, tf.shape(x)[0])
+        context = conditions.context(self.told, condition, tf.shape(x)[0], x)
         return self.likelihood.mean(self.arch.infer(x, 1, rng.fold(seed, POSTERIOR), context).features)[0]
 
     def call(self, x, training=False):

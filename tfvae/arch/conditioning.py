@@ -55,6 +55,26 @@ class Shift(Site):
         return h + self.parameters(h, context)
 
 
+class ShiftMaps(Site):
+    """h + W c for a context that is an image [H, W, C]: each place sees its own patch of it.
+
+    Args:
+        maps: (H, W, C).
+        stride: pixels of a place, along each side.
+    """
+
+    def __init__(self, units, maps, stride, init):
+        self.maps, self.stride = maps, stride
+        super().__init__(units, stride**2 * maps[-1], init)
+
+    def prepare(self, width, init):
+        self.last = dense(self.units, width, init())
+
+    def apply(self, h, context):
+        patches = tf.nn.space_to_depth(tf.reshape(context, [-1, *self.maps]), self.stride)
+        return h + tf.cast(self.last(patches), h.dtype)
+
+
 class FiLM(Site):
     """(1 + scale(c)) * h + shift(c), both from a small MLP (Dosovitskiy & Djolonga, 2020, "You only train once").
 

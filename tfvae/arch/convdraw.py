@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfvae.arch.conditioning import ShiftMaps
 from tfvae.arch.gaussian import mean_and_log_stddev
 from tfvae.arch.hierarchy import LOG_STDDEV_BOUND, Hierarchy, Parts, check_counts, over_samples, standardise, unflatten
 from tfvae.errors import UsageError
@@ -93,6 +94,11 @@ class ConvDraw(Hierarchy):
             write=self.conv(STRIDE**2 * self.features, self.hidden, kernel=3),
             sites={name: self.site(n) for name, n in units.items()} if self.context else {},
         )
+
+    def site(self, units):
+        if self.context_maps and self.conditioning == "concat":
+            return ShiftMaps(units, self.context_maps, STRIDE, self.init)
+        return super().site(units)
 
     def start(self, count):
         """Hidden and cell state before the first step, [N, h, w, hidden] of zeros."""

@@ -31,6 +31,7 @@ class GaussianArch(keras.layers.Layer):
     Args:
         latent: L, the number of latent dimensions.
         context: D, the width of the context vector that encoder and decoder see too; 0: none.
+        context_maps: (H, W, C) if that vector is an image, which convolutions see as one.
         conditioning: how they see it: ``concat`` joins it to x and z, ``film`` scales and shifts hidden activations,
             ``mr`` gates them.
         image_shape: (H, W, C).
@@ -42,12 +43,13 @@ class GaussianArch(keras.layers.Layer):
     compile_as = "kernels"  # on a CPU, where XLA's convolutions are slower than TensorFlow's
     sequential = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
 
-    def __init__(self, *, latent=32, context=0, conditioning="concat", image_shape, features, seed, dtype):
+    def __init__(self, *, latent=32, context=0, context_maps=(), conditioning="concat", image_shape, features, seed,
+                 dtype):  # fmt: skip
         super().__init__(name="arch", dtype=dtype)
         if not latent >= 1:
             raise UsageError(f"Expected latent >= 1. Received: latent={latent}.")
         conditions.check(context, conditioning)
-        self.context, self.conditioning = int(context), conditioning
+        self.context, self.context_maps, self.conditioning = int(context), tuple(context_maps), conditioning
         self.latent, self.image_shape, self.features = int(latent), tuple(image_shape), features
         self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
 
@@ -61,7 +63,9 @@ class GaussianArch(keras.layers.Layer):
     def network(self, input_shape, layers):
         """The layers in a row, built at once so that weights exist before the first batch."""
         *shape, channels = input_shape
-        joined = self.context if self.conditioning == "concat" else 0
+        joined = 0
+        if self.conditioning == "concat":
+            joined = self.context_maps[-1] if shape and self.context_maps else self.context
         network = keras.Sequential([keras.Input((*shape, channels + joined)), *layers])
         if self.context and not joined:
             return conditions.Conditioned(network, self.conditioning, self.context, self.init)
@@ -71,7 +75,9 @@ class GaussianArch(keras.layers.Layer):
         """`network` of x [N, ..., M] and the context [N, D]: -> float32."""
         if self.context and self.conditioning == "concat":
             spread = tf.reshape(context, [-1, *[1] * (x.shape.rank - 2), self.context])
-            x = tf.concat([x, tf.broadcast_to(spread, tf.concat([tf.shape(x)[:-1], [self.context]], 0))], axis=-1)
+            if self.context_maps and x.shape.rank == 4:
+                spread = tf.reshape(context, [-1, *self.context_maps])
+            x = tf.concat([x, tf.broadcast_to(spread, tf.concat([tf.shape(x)[:-1], spread.shape[-1:]], 0))], axis=-1)
         elif self.context:
             return tf.cast(network.run(x, context), tf.float32)
         return tf.cast(network(x), tf.float32)
