@@ -145,11 +145,11 @@ def test_what_is_shown_of_an_image():
             np.testing.assert_allclose(blocks[:, i, j], np.c_[mean, [1.0, 1.0]], rtol=1e-5)
     hidden = {"left": np.s_[:, :, :6], "right": np.s_[:, :, 6:], "top": np.s_[:, :4], "bottom": np.s_[:, 4:],
               "centre": np.s_[:, 2:6, 3:9]}  # fmt: skip
-    for part, place in hidden.items():
+    for part, region in hidden.items():
         told = conditions.parse(f"inpaint:{part}", image_shape=(8, 12, 3))
         found = told.seen(tf.constant(x)).numpy()
         truth = np.concatenate([x, np.ones((2, 8, 12, 1))], axis=-1)
-        truth[place] = 0.0
+        truth[region] = 0.0
         np.testing.assert_array_equal(found, truth.astype(np.float32))
         assert not told.vector(told.default(2)).numpy().any() and told.vector(x).shape == (2, told.width)
     share = np.mean(told.drawn(tf.constant(x[:1]), 5000, (1, 2), True).numpy()[:, 0, 0, 0] < 0)

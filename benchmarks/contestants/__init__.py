@@ -13,7 +13,7 @@ class Contestant(NamedTuple):
 
     module: str
     peer: bool = True  # lives in the peers' environment, not in tfvae's
-    kinds: tuple = ("mlp", "conv")  # of networks that it builds
+    kinds: tuple = ("mlp", "conv", "convdraw")  # of networks that it builds
     options: dict = {}
 
 
@@ -24,7 +24,7 @@ TASKS = {
         "pytorch eager": Contestant("torch_", options={"compiled": False}),
         "pytorch compiled": Contestant("torch_", options={"compiled": True}),
         "jax scan": Contestant("jax_", kinds=("mlp",)),
-        "pythae": Contestant("pythae_"),
+        "pythae": Contestant("pythae_", kinds=("mlp", "conv")),
     },
     "nll": {
         "tfvae": Contestant("tfvae_", peer=False),
@@ -34,6 +34,6 @@ TASKS = {
         "tfvae": Contestant("tfvae_", peer=False),
         "pytorch eager": Contestant("torch_", options={"compiled": False}),
         "pytorch compiled": Contestant("torch_", options={"compiled": True}),
-        "jax jit": Contestant("jax_"),
+        "jax jit": Contestant("jax_", kinds=("mlp", "conv")),
     },
 }

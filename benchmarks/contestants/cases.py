@@ -31,24 +31,30 @@ class Layer(NamedTuple):
 class Case(NamedTuple):
     """One network and how it is trained."""
 
-    kind: str  # mlp or conv
-    widths: tuple  # units, or channels of the halvings
+    kind: str  # mlp, conv or convdraw
+    widths: tuple  # units, or channels of the halvings; convdraw: (hidden,)
     latent: int
     batch: int
     images: int = 60_000  # an epoch, the first of Fashion-MNIST's training split
     hidden: int = 256  # conv: units between the convolutions and z
-    kernel: int = 4  # conv: side of the filters
+    kernel: int = 4  # conv, convdraw: side of the filters
+    steps: int = 1  # convdraw: how often its core runs
 
     @property
     def arch(self):
         """tfvae's spec of the network."""
+        if self.kind == "convdraw":
+            own = f"steps={self.steps},hidden={self.widths[0]},latent={self.latent},kernel={self.kernel}"
+            return f"convdraw:{own}"
         widths = "-".join(map(str, self.widths))
         conv = f",hidden={self.hidden},kernel={self.kernel}" if self.kind == "conv" else ""
         return f"{self.kind}:widths={widths},latent={self.latent}{conv}"
 
     @property
     def layers(self):
-        """Encoder and decoder, each [`Layer`]; ReLU between layers, none after the last."""
+        """Encoder and decoder, each [`Layer`]; ReLU between layers, none after the last. ConvDraw: stem and core."""
+        if self.kind == "convdraw":
+            return self.stem, self.core
         if self.kind == "mlp":
             down = [PIXELS, *self.widths, 2 * self.latent]
             up = [self.latent, *reversed(self.widths), PIXELS]
@@ -63,13 +69,35 @@ class Case(NamedTuple):
         return encoder, [*dense([self.latent, self.hidden, flat]), *decoder, Layer("same", self.widths[0], 1, SIDE, 3)]
 
     @property
+    def stem(self):
+        """What ConvDraw's encoder does with x once: two halvings, and their share of the gates."""
+        hidden, half = self.widths[0], (self.widths[0] + 1) // 2
+        side = SIDE // 4
+        halvings = [Layer("down", 1, half, 2 * side, self.kernel), Layer("down", half, hidden, side, self.kernel)]
+        return [*halvings, Layer("same", hidden, 4 * hidden, side, self.kernel)]
+
+    @property
+    def core(self):
+        """ConvDraw's convolutions of one step: encode, decode, posterior, prior, write."""
+        hidden, latent, patch, side = self.widths[0], self.latent, 16, SIDE // 4
+        sizes = [(patch + 2 * hidden, 4 * hidden), (latent + patch + hidden, 4 * hidden), *[(hidden, 2 * latent)] * 2]
+        same = [Layer("same", inputs, outputs, side, self.kernel) for inputs, outputs in sizes]
+        return [*same, Layer("same", hidden, patch, side, 3)]
+
+    @property
+    def calls(self):
+        """Every layer as often as a forward pass runs it."""
+        first, second = self.layers
+        return first + second * self.steps
+
+    @property
     def flops(self):
         """Floating-point operations of a training step's matrix products and convolutions, 2 for a multiply-add.
 
         Each layer takes part three times, forward and for the gradients of its input and its weights; the first
         needs no gradient of its input.
         """
-        sizes = [2 * self.batch * layer.products for layer in sum(self.layers, [])]
+        sizes = [2 * self.batch * layer.products for layer in self.calls]
         return 3 * sum(sizes) - sizes[0]
 
 
@@ -82,6 +110,7 @@ CASES = {
     "seed-128": Case("mlp", (512, 256), 200, 128),
     "seed-2000": Case("mlp", (512, 256), 200, 2000),
     "conv": Case("conv", (32, 64), 32, 128, images=12_800),
+    "convdraw": Case("convdraw", (32,), 2, 64, images=3_200, kernel=3, steps=8),
 }
 
 

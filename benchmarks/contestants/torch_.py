@@ -50,6 +50,67 @@ class Model(nn.Module):
         return (error + kl).mean()
 
 
+class ConvDraw(nn.Module):
+    """Pixels in [0, 1], [B, 1, 28, 28], -> the mean loss; tfvae.arch.convdraw has the equations."""
+
+    def __init__(self, case):
+        super().__init__()
+        self.hidden, self.steps = case.widths[0], case.steps
+        *halvings, read = (self.conv(layer) for layer in case.stem)
+        self.stem, self.read = nn.ModuleList(halvings), read
+        self.encode, self.decode, self.posterior, self.prior, self.write = (self.conv(layer) for layer in case.core)
+        self.read.bias = None  # the gates have theirs in `encode`
+        self.image_weight = nn.Parameter(torch.ones(1))
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight") and parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    @staticmethod
+    def conv(layer):
+        if layer.op == "same":
+            return nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, padding=layer.kernel // 2)
+        return nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, 2, padding=1)
+
+    @staticmethod
+    def normal(raw):
+        mean, raw = raw.chunk(2, dim=1)
+        return mean, 5.0 * torch.tanh(raw / 5.0)
+
+    @staticmethod
+    def lstm(gates, cell):
+        keep, write, show, value = gates.chunk(4, dim=1)
+        cell = torch.sigmoid(keep + 1.0) * cell + torch.sigmoid(write) * torch.tanh(value)
+        return torch.sigmoid(show) * torch.tanh(cell), cell
+
+    def forward(self, x):
+        side, features = x.shape[-1] // 4, x
+        for conv in self.stem:
+            features = nn.functional.silu(conv(features))
+        share, patches = self.read(features), nn.functional.pixel_unshuffle(x, 4)
+        encoder_hidden = encoder_cell = hidden = cell = x.new_zeros(len(x), self.hidden, side, side)
+        canvas, kl = torch.zeros_like(patches), 0.0
+        for _ in range(self.steps):
+            image = torch.sigmoid(self.image_weight * canvas)
+            seen = torch.cat([patches - image, hidden, encoder_hidden], dim=1)
+            encoder_hidden, encoder_cell = self.lstm(self.encode(seen) + share, encoder_cell)
+            mean, log_stddev = self.normal(self.posterior(encoder_hidden))
+            prior_mean, prior_log_stddev = self.normal(self.prior(hidden))
+            z = mean + log_stddev.exp() * torch.randn_like(mean)
+            ratio = log_stddev - prior_log_stddev
+            shift = (mean - prior_mean) * torch.exp(-prior_log_stddev)
+            kl = kl + 0.5 * (shift.square() + torch.exp(2 * ratio) - 2 * ratio - 1).flatten(1).sum(1)
+            hidden, cell = self.lstm(self.decode(torch.cat([z, image, hidden], dim=1)), cell)
+            canvas = canvas + self.write(hidden)
+        error = 0.5 * (patches - torch.sigmoid(canvas)).square().flatten(1).sum(1)
+        return (error + kl).mean()
+
+
+def model_of(case):
+    return ConvDraw(case) if case.kind == "convdraw" else Model(case)
+
+
 def parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -57,7 +118,7 @@ def parameters(model):
 def train(case, path, epochs, compiled, gpu=0):
     device = "cuda" if gpu else "cpu"
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU that has it, as in TensorFlow; nothing on a CPU
-    model = Model(case).to(device)
+    model = model_of(case).to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=compiled or None)
     forward = torch.compile(model) if compiled else model
     shape = (-1, 784) if case.kind == "mlp" else (-1, 1, 28, 28)
