@@ -2,10 +2,10 @@
 
     python benchmarks/convdraw_mnist.py [--part compare conditional] [--epochs 2] [--seeds 3] [--samples 50]
 
-Writes results/convdraw_mnist*.{md,csv}, convdraw_conditional.{md,csv} and convdraw_*.png. A small CPU budget: two epochs of
-60,000 images at batch 64, Adam 2e-3 with a cosine, pixels drawn anew each step; half an hour on two cores. NLL is the
-bound from 50 draws on the first 1,000 test images; the interval is over seeds. The conditional models are told the
-label; a LeNet trained on MNIST says how often the sample shows it, for 10,000 samples.
+Writes results/convdraw_mnist*.{md,csv}, convdraw_conditional.{md,csv} and convdraw_*.png. A small CPU budget: two
+epochs of 60,000 images at batch 64, Adam 2e-3 with a cosine, pixels drawn anew each step; half an hour on two cores.
+NLL is the bound from 50 draws on the first 1,000 test images; the interval is over seeds. The conditional models are
+told the label; a LeNet trained on MNIST says how often the sample shows it, for 10,000 samples.
 """
 
 import argparse
