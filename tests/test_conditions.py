@@ -11,7 +11,7 @@ from tfvae import conditions, rng, runs
 from tfvae.cli import main
 from tfvae.engine import Engine, order_of, place
 from tfvae.errors import UsageError
-from tfvae.evaluate.curve import area, rd_curve
+from tfvae.evaluate.curve import area, codes, rd_curve
 
 ARCH = "mlp:widths=16,latent=3"
 
@@ -108,6 +108,10 @@ def test_a_curve_from_one_run(tmp_path, capsys):
     assert area(rows) > 0
     assert main(["rd-curve", str(run.path), "--points", "3"]) == 0
     assert "rd_curve.png" in capsys.readouterr().out and (run.path / "plots" / "rd_curve.csv").exists()
+    assert (run.path / "plots" / "posteriors.png").exists()
+    clouds = codes(run.path, points=2, limit=300)
+    (tight, labels), (loose, _) = clouds.values()
+    assert tight.shape == loose.shape == (300, 2) and len(labels) == 300 and list(clouds)[0] == "kappa 1.2"
     picture = str(tmp_path / "samples.png")
     assert main(["sample", str(run.path), "--kappa", "2", "-o", picture]) == 0
     for wrong in (["--kappa", "9"], ["--label", "1"], ["--beta", "1"]):

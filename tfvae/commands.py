@@ -173,16 +173,19 @@ def evaluate(args):
 
 
 def rd_curve(args):
-    """``tfvae rd-curve RUN``: ``plots/rd_curve.csv`` and ``.png``."""
+    """``tfvae rd-curve RUN``: ``plots/rd_curve.csv`` and ``.png``, and ``plots/posteriors.png``."""
     run = find(args.run)
     import_tensorflow()
-    from tfvae.evaluate.curve import area, rd_curve, write_curve
+    from tfvae.evaluate.curve import area, codes, rd_curve, write_curve
+    from tfvae.plots.grids import points_scatter
 
     rows = rd_curve(args.run, args.points, args.split, args.limit)
     names = list(rows[0])
     print(aligned([names, *([f"{row[name]:.4g}" for name in names] for row in rows)]))
     print(f"area below the lower hull of rate and sq_err: {area(rows):.5g}")
-    for path in write_curve(rows, run.path / "plots"):
+    clouds = codes(args.run, split=args.split)
+    posteriors = points_scatter(run.path / "plots" / "posteriors.png", clouds, shared=list(clouds))
+    for path in (*write_curve(rows, run.path / "plots"), posteriors):
         print(path)
     return 0
 

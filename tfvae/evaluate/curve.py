@@ -23,10 +23,7 @@ def rd_curve(run, points=9, split="test", limit=0, seed=0, values=None):
     Raises:
         UsageError: the model was not trained with condition=beta:... or kappa:...
     """
-    found = runs.find(run)
-    model = runs.load(run)
-    if getattr(model.told, "name", "") not in ("beta", "kappa"):
-        raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {found.path}.")
+    found, model = told_a_range(run)
     images = runs.data_of(found.config, split)[0]
     images = images[: limit or None]
     measure = tf.function(
@@ -44,6 +41,37 @@ def rd_curve(run, points=9, split="test", limit=0, seed=0, values=None):
         off = {"off": means["sq_err"] / value**2 - 1.0} if model.told.name == "kappa" else {}
         rows.append({model.told.name: float(value), **means, **off})
     return rows
+
+
+def told_a_range(run):
+    """(run, model) of a run that was told beta or kappa.
+
+    Raises:
+        UsageError: it was not.
+    """
+    found, model = runs.find(run), runs.load(run)
+    if getattr(model.told, "name", "") not in ("beta", "kappa"):
+        raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {found.path}.")
+    return found, model
+
+
+def codes(run, points=5, split="test", limit=2000, seed=0):
+    """Draws of the aggregated posterior at `points` values of the condition: {title: (z [N, 2], labels [N])}.
+
+    The same two dimensions everywhere, those whose means vary most at the value that uses them most (seed 003, fig. 2:
+    the posteriors of one model stay aligned while they shrink to the prior).
+    """
+    found, model = told_a_range(run)
+    images, labels = (array[:limit] for array in runs.data_of(found.config, split))
+    values = np.geomspace(model.told.low, model.told.high, points)
+    ends = [[part.numpy() for part in model.encode(tf.constant(images), float(value))] for value in values]
+    spread = [mean.var(0) for mean, _ in ends]
+    first, second = np.argsort(-max(spread, key=np.sum), kind="stable")[:2]
+    noise = rng.normal([len(images), 2], rng.fold((seed, 0), 19)).numpy()
+    return {
+        f"{model.told.name} {value:.3g}": (mean[:, [first, second]] + stddev[:, [first, second]] * noise, labels)
+        for value, (mean, stddev) in zip(values, ends)
+    }
 
 
 def area(rows, y="sq_err"):
