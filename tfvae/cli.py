@@ -1,4 +1,4 @@
-"""The command line: a parser made from `Config` and from the parts' own signatures, and what exit codes mean.
+"""The command line: a parser made from the verbs of `tfvae.verbs`, and what exit codes mean.
 
 Nothing here imports TensorFlow, NumPy or the parts, so ``--help`` and mistakes answer at once.
 """
@@ -15,191 +15,14 @@ import tfvae
 from tfvae import specs
 from tfvae.config import Config
 from tfvae.errors import TfvaeError, UsageError
-from tfvae.flags import (
-    Parser,
-    add_condition,
-    add_count,
-    add_json,
-    add_own_images,
-    add_picture,
-    add_root,
-    add_run,
-    add_setting,
-    add_split,
-    add_temperature,
-    add_trust,
-    not_negative,
-)
+from tfvae.flags import Parser
+from tfvae.verbs import OBJECTIVES, VERBS
 
-OBJECTIVES = specs.TABLES["objective"]
 EPILOG = """\
   tfvae train geco --dataset fashion_mnist --kappa 4
   tfvae evaluate runs/latest
   tfvae sample runs/latest -n 64 -o samples.png
 """
-
-
-def parts_help():
-    """The names that --likelihood, --arch and --prior take, with their options."""
-    lines = ["parts, written name or name:option=value,...  with these options and defaults:"]
-    for kind in ("likelihood", "arch", "prior"):
-        for name, (_, options) in specs.read_signatures(*specs.TABLES[kind]).items():
-            shown = ", ".join(f"{key}={value}" for key, value in options.items())
-            lines.append(f"  --{kind:<12}{name:<22}{shown}".rstrip())
-    return "\n".join(lines)
-
-
-def add_objective(commands, name, summary, options, epilog):
-    """``train NAME``: the objective's own options, then the settings of every run, then where it goes."""
-    parser = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary, epilog=epilog)
-    texts = specs.read_texts(*OBJECTIVES, name)
-    own = parser.add_argument_group(f"options of {name}")
-    for option, default in options.items():
-        add_setting(own, option, default, texts.get(option, ""))
-    group = parser.add_argument_group("settings")
-    for field in dataclasses.fields(Config):
-        if field.name != "objective":
-            add_setting(group, field.name, field.default, field.metadata["help"], field.metadata["choices"])
-    place = parser.add_argument_group("place")
-    place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
-    add_root(place)
-    place.add_argument("--new", action="store_true", help="begin anew where an unfinished run of these settings exists")
-    place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
-    parser.set_defaults(own=options)
-
-
-def build_train(parser):
-    commands = parser.add_subparsers(dest="objective", metavar="OBJECTIVE", required=True, title="objectives")
-    epilog = parts_help()
-    for name, (summary, options) in specs.read_signatures(*OBJECTIVES).items():
-        add_objective(commands, name, summary, options, epilog)
-
-
-def build_resume(parser):
-    add_run(parser)
-    add_count(parser, "--epochs", None, "train up to this epoch instead of the one asked for at the start")
-
-
-def build_second_stage(parser):
-    add_run(parser)
-    prior = "mixture:components=100"
-    parser.add_argument("--prior", default=prior, metavar="SPEC", help=f"what to fit (default: {prior})")
-    parser.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
-    add_root(parser)
-
-
-def build_evaluate(parser):
-    add_run(parser)
-    add_split(parser)
-    add_count(parser, "--pictures", 0, "also compare N samples with the split's images", least=0)
-    add_count(parser, "--samples", 100, "K, draws of z per image for the bound on log p(x)")
-    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
-    add_count(parser, "--seed", 0, "of the draws", least=0)
-    add_json(parser)
-
-
-def build_sample(parser):
-    add_picture(parser, "samples.png", what="run folder or SavedModel")
-    add_trust(parser)
-    add_count(parser, "-n --count", 64, "images")
-    add_condition(parser)
-    add_temperature(parser)
-
-
-def build_strip(parser):
-    add_picture(parser, "strip.png")
-    add_count(parser, "-n --count", 8, "samples, one a row")
-    add_count(parser, "--steps", 0, "how often it draws; 0: as in training", least=0)
-    add_condition(parser)
-    add_temperature(parser)
-
-
-def build_complete(parser):
-    add_picture(parser, "completions.png")
-    add_split(parser)
-    add_count(parser, "--rows", 8, "images")
-    add_count(parser, "-n --count", 8, "ways to complete each")
-    add_own_images(parser)
-
-
-def build_rd_curve(parser):
-    add_run(parser)
-    add_split(parser)
-    add_count(parser, "--points", 9, "values of beta or kappa", least=2)
-    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
-
-
-def build_reconstruct(parser):
-    add_picture(parser, "reconstructions.png")
-    add_split(parser)
-    add_count(parser, "-n --count", 32, "images")
-    add_own_images(parser)
-
-
-def build_traverse(parser):
-    add_picture(parser, "traversals.png", seed=False)
-    add_split(parser)
-    add_count(parser, "--dims", 10, "latent dimensions, the most active ones")
-    add_count(parser, "--steps", 9, "values of each", least=2)
-    add_count(parser, "--index", 0, "which image of the split", least=0)
-    text = "from -X to X prior stddevs (default: 3)"
-    parser.add_argument("--span", type=not_negative, default=3, metavar="X", help=text)
-
-
-def build_interpolate(parser):
-    add_picture(parser, "interpolations.png", seed=False)
-    add_split(parser)
-    add_count(parser, "--rows", 8, "pairs of images")
-    add_count(parser, "--steps", 9, "images in a row", least=2)
-
-
-def build_export(parser):
-    parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("directory", metavar="DIR", help="gets DIR/1, DIR/2, ... as TensorFlow Serving wants them")
-    add_count(parser, "--version", None, "number of the version; default: the next free one")
-    formats = ("savedmodel", "litert", "onnx", "openvino")
-    text = f"savedmodel (default), or the decoder alone as {', '.join(formats[1:])}"
-    parser.add_argument("--format", choices=formats, default="savedmodel", metavar="FORMAT", help=text)
-
-
-def build_inspect(parser):
-    parser.add_argument("path", metavar="PATH", help="SavedModel or run folder")
-    add_json(parser)
-
-
-def build_data(parser):
-    parser.add_argument("action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a data set, but for list")
-    parser.add_argument("--raw-dir", default="", metavar="DIR", help="folder with original files")
-
-
-def build_runs(parser):
-    actions, text = ("list", "show"), "list (default) or show"
-    parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION", help=text)
-    add_run(parser)
-    add_root(parser)
-
-
-SECOND_STAGE = "tfvae.commands:second_stage"
-# verb: (what it does, its parser, the function that does it)
-VERBS = {
-    "train": ("train a model", build_train, "tfvae.commands:train"),
-    "resume": ("go on with a stopped run, or train one longer", build_resume, "tfvae.commands:resume"),
-    "second-stage": ("a better sampler: fit the prior to the codes of a run", build_second_stage, SECOND_STAGE),
-    "evaluate": ("ELBO, bound on log p(x), bits/dim, rate, ...", build_evaluate, "tfvae.commands:evaluate"),
-    "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.commands:rd_curve"),
-    "sample": ("draw images", build_sample, "tfvae.drawing:sample"),
-    "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.drawing:reconstruct"),
-    "strip": ("how ConvDraw draws, step by step", build_strip, "tfvae.drawing:strip"),
-    "complete": ("go on with a part of an image", build_complete, "tfvae.drawing:complete"),
-    "traverse": ("move along one latent dimension at a time", build_traverse, "tfvae.drawing:traverse"),
-    "interpolate": ("move from one image to another", build_interpolate, "tfvae.drawing:interpolate"),
-    "export": ("write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.commands:export"),
-    "inspect": ("what a SavedModel offers and may do, without loading it", build_inspect, "tfvae.inspection:inspect"),
-    "data": ("data sets: list, prepare, info", build_data, "tfvae.inspection:data"),
-    "runs": ("runs: list, show", build_runs, "tfvae.inspection:runs"),
-    "doctor": ("what this machine has, for reports of problems", add_json, "tfvae.inspection:doctor"),
-}
 
 
 @functools.cache
