@@ -66,10 +66,15 @@ def train(args):
     if args.dry_run:
         print(json.dumps(config.to_dict(), indent=1))
         return 0
-    earlier = None if args.new else unfinished(config, args.run_dir, args.root)
+    return begin(config, args.run_dir, args.root, args.new)
+
+
+def begin(config, run_dir="", root="runs", new=False):
+    """Train what `config` says, or go on with its unfinished run unless `new`."""
+    earlier = None if new else unfinished(config, run_dir, root)
     reporter = make_reporter()
     if earlier is None:
-        check_place(args.run_dir, args.root)
+        check_place(run_dir, root)
     elif earlier.status == "finished":
         print(f"finished already: {os.path.relpath(earlier.path)}")
         return 0
@@ -86,7 +91,7 @@ def train(args):
         if earlier:
             run = runs.resume(earlier.path, **seen)
         else:
-            run = runs.train(config, run_dir=args.run_dir, root=args.root, **seen)
+            run = runs.train(config, run_dir=run_dir, root=root, **seen)
     return finish(run, reporter, stop)
 
 

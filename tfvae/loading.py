@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from tfvae import savedmodel, storage
+from tfvae import savedmodel, storage, zoo
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError, UsageError
 from tfvae.safety import findings_of, printable
 
@@ -23,7 +23,7 @@ def load(path, trust=False):
     """The model of a run folder, live, or a `SavedModel`: both have `sample`, `decode`, `encode`, `reconstruct`.
 
     Args:
-        path: a run folder, the folder of a SavedModel, or one of its versions.
+        path: a run folder, the folder of a SavedModel or of one of its versions, or ``zoo:NAME``.
         trust: load a SavedModel that tfvae has not written, or that has been changed, or has ops that tfvae does not
             know to be harmless. Without it such a one is refused before TensorFlow sees it.
 
@@ -41,7 +41,9 @@ def load(path, trust=False):
 
 
 def place(path):
-    """The folder of a run or of a SavedModel, its highest version."""
+    """The folder of a run or of a SavedModel, its highest version; ``zoo:NAME`` is an entry's, its hashes checked."""
+    if str(path).startswith(zoo.PREFIX):
+        path = zoo.saved_model(path)
     folder = savedmodel.find(path) or pathlib.Path(path)
     if not any((folder / name).is_file() for name in (savedmodel.PROTO, "config.json")):
         raise UsageError(f"Expected a run folder or a SavedModel. Received: {path}. List runs with  tfvae runs.")

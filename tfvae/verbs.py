@@ -86,7 +86,7 @@ def build_evaluate(parser):
 
 
 def build_sample(parser):
-    add_picture(parser, "samples.png", what="run folder or SavedModel")
+    add_picture(parser, "samples.png", what="run folder, SavedModel or zoo:NAME")
     add_trust(parser)
     add_count(parser, "-n --count", 64, "images")
     add_condition(parser)
@@ -153,6 +153,16 @@ def build_inspect(parser):
     add_json(parser)
 
 
+def build_zoo(parser):
+    actions = ("list", "info", "verify", "get", "train", "add")
+    parser.add_argument("action", choices=actions, metavar="ACTION", help=", ".join(actions))
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a model; of list: a pattern, *mnist*")
+    text = "of get: the folder to write; of add: the run to make an entry of"
+    parser.add_argument("place", nargs="?", default="", metavar="PLACE", help=text)
+    parser.add_argument("--quick", action="store_true", help="of verify: hashes only")
+    add_json(parser)
+
+
 def build_data(parser):
     parser.add_argument("action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info")
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a data set, but for list")
@@ -181,6 +191,7 @@ VERBS = {
     "interpolate": ("move from one image to another", build_interpolate, "tfvae.drawing:interpolate"),
     "export": ("write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.commands:export"),
     "serve": ("answer requests over HTTP as TensorFlow Serving does", add_serving, "tfvae.serving.command:serve"),
+    "zoo": ("trained models by name: list, info, verify, get, train, add", build_zoo, "tfvae.zoo:zoo"),
     "inspect": ("what a SavedModel offers and may do, without loading it", build_inspect, "tfvae.inspection:inspect"),
     "data": ("data sets: list, prepare, info", build_data, "tfvae.inspection:data"),
     "runs": ("runs: list, show", build_runs, "tfvae.inspection:runs"),

@@ -1,0 +1,140 @@
+"""The zoo: entries made from runs, listed without TensorFlow, refused when damaged, measured again."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tfvae
+from tfvae import runs, storage, zoo
+from tfvae.cli import main
+from tfvae.config import Config
+from tfvae.errors import IntegrityError, UsageError
+from tfvae.zoo_make import add_entry, live
+
+SETTINGS = dict(dataset="digits", limit=300, epochs=1, validation=0.0, xla="off")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A zoo of two entries, and the run of the first."""
+    root = tmp_path_factory.mktemp("made")
+    first = runs.train(run_dir=str(root / "a"), root=str(root), objective="geco:kappa=2", arch="mlp:widths=16,latent=3",
+                       ema=0.9, **SETTINGS)  # fmt: skip
+    second = runs.train(run_dir=str(root / "b"), root=str(root), objective="elbo", condition="labels",
+                        arch="convdraw:steps=2,hidden=4,latent=1", **SETTINGS)  # fmt: skip
+    (root / "zoo").mkdir()
+    add_entry(root / "zoo", "digits-geco-mlp", first.path)
+    add_entry(root / "zoo", "digits-labels-convdraw", second.path)
+    return root / "zoo", first
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    """A copy of that zoo that may be damaged, and is the zoo of this test."""
+    shutil.copytree(made[0], tmp_path / "zoo")
+    monkeypatch.setenv("TFVAE_ZOO", str(tmp_path / "zoo"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "zoo"
+
+
+def test_list_and_info_need_no_tensorflow(place, capsys):
+    program = (
+        "import sys; from tfvae.cli import main\n"
+        "assert main(['zoo', 'list']) == main(['zoo', 'info', 'digits-geco-mlp']) == 0\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "digits-geco-mlp" in found.stdout and "tfvae train geco --kappa 2 --dataset digits" in found.stdout
+    assert main(["zoo", "list", "*convdraw*", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out).values()
+    assert entry["condition"] == "labels" and entry["MB"] > 0
+
+
+def test_the_recipe_is_the_command_of_the_config(place):
+    """Parsed again, the command gives the config of the entry."""
+    from tfvae import cli
+
+    for name in zoo.index():
+        config = Config.from_dict(storage.read_json(place / name / "config.json"))
+        args = cli.parse(zoo.command_of(config).split()[1:])
+        assert cli.settings_of(args) == config
+
+
+def test_an_entry_computes_what_its_run_does(place, made):
+    """SavedModel and weights alike, with the averaged weights that `tfvae.load` gives of a run with ema."""
+    run = tfvae.load(made[1].path)
+    z = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_allclose(tfvae.load("zoo:digits-geco-mlp").decode(z), run.decode(z), atol=1e-6)
+    np.testing.assert_array_equal(live(place / "digits-geco-mlp").decode(z), run.decode(z))
+
+
+def test_verbs_take_its_name(place, capsys):
+    assert main(["sample", "zoo:digits-labels-convdraw", "--label", "3", "-n", "4", "-o", "grid.png"]) == 0
+    assert main(["inspect", "zoo:digits-geco-mlp"]) == 0
+    assert main(["zoo", "get", "digits-geco-mlp", "mine"]) == 0 and main(["sample", "mine", "-o", "mine.png"]) == 0
+    assert main(["zoo", "get", "digits-geco-mlp", "mine"]) == 2
+    capsys.readouterr()
+    assert main(["sample", "zoo:digits-geco-mpl"]) == 2 and "'digits-geco-mlp'" in capsys.readouterr().err
+
+
+def test_verify_measures_what_the_cards_say(place, capsys):
+    assert main(["zoo", "verify"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("ok  ") == 12 and "FAILED" not in out
+
+
+def damage_bit(entry):
+    file = entry / "saved_model" / "1" / "variables" / "variables.data-00000-of-00001"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def swap(entry):
+    a, b = entry / "weights.npz", entry.parent / "digits-labels-convdraw" / "weights.npz"
+    shutil.copy(b, a)
+
+
+def edit_card(entry):
+    card = entry / "card.md"
+    card.write_text(card.read_text().replace("`elbo` | -", "`elbo` | -0"))
+
+
+@pytest.mark.parametrize("damage", [damage_bit, swap, edit_card])
+def test_damage_is_found_and_nothing_is_loaded(place, damage, capsys):
+    damage(place / "digits-geco-mlp")
+    assert main(["zoo", "verify", "--quick"]) == 4 and "FAILED" in capsys.readouterr().out
+    assert main(["sample", "zoo:digits-geco-mlp", "-o", "no.png"]) == 4
+    with pytest.raises(IntegrityError):
+        tfvae.load("zoo:digits-geco-mlp")
+
+
+def test_a_number_that_is_not_so_fails_though_all_hashes_fit(place, capsys):
+    """Weights, card and manifest of somebody who lies about the ELBO: measuring finds out."""
+    entry = place / "digits-geco-mlp"
+    metrics = storage.read_json(entry / "metrics.json")
+    metrics["numbers"]["elbo"]["value"] += 1.0
+    storage.write_json(entry / "metrics.json", metrics)
+    manifest = storage.read_json(entry / "manifest.json")
+    path = entry / "metrics.json"
+    manifest["metrics.json"] = {"sha256": storage.sha256(path), "bytes": path.stat().st_size}
+    storage.write_json(entry / "manifest.json", manifest)
+    assert main(["zoo", "verify", "digits-geco-mlp"]) == 4
+    out = capsys.readouterr().out
+    assert "FAILED  elbo" in out and "ok  rate" in out and "FAILED  card.md" in out
+
+
+def test_mistakes(place, made, tmp_path, monkeypatch, capsys):
+    for name, text in (("Bad Name", "a-z"), ("digits-geco-mlp", "which the zoo has")):
+        with pytest.raises(UsageError, match=text):
+            add_entry(place, name, made[1].path)
+    assert main(["zoo", "info"]) == 2 and main(["zoo", "list", "nothing*"]) == 2
+    monkeypatch.setenv("TFVAE_ZOO", str(tmp_path / "empty"))
+    monkeypatch.setattr(zoo, "__file__", str(tmp_path / "a" / "b" / "c.py"))
+    monkeypatch.chdir(made[0].parent / "a")
+    capsys.readouterr()
+    assert main(["zoo", "list"]) == 2 and "TFVAE_ZOO" in capsys.readouterr().err

@@ -1,0 +1,187 @@
+"""The zoo: trained models by name, ``zoo:NAME`` wherever a model is asked for. Nothing here imports TensorFlow.
+
+zoo/index.json                what ``tfvae zoo list`` shows
+zoo/NAME/saved_model/1/       as ``tfvae export`` writes it
+zoo/NAME/config.json          of the run; ``tfvae zoo train NAME`` repeats it
+zoo/NAME/weights.npz          of the live model, see `tfvae.zoo_make.live`
+zoo/NAME/metrics.json         measured from the shipped files, with tolerances; card.md shows them
+zoo/NAME/metrics.csv, *.png   how it was trained, what it draws
+zoo/NAME/manifest.json        sizes and hashes of all these
+"""
+
+import difflib
+import fnmatch
+import json
+import os
+import pathlib
+import shutil
+
+from tfvae import specs, storage
+from tfvae.config import Config
+from tfvae.errors import IntegrityError, UsageError
+from tfvae.inspection import aligned, text_of
+
+PREFIX = "zoo:"
+COLUMNS = ("name", "dataset", "objective", "arch", "elbo", "error", "MB")
+
+
+def root():
+    """The folder of the zoo: ``$TFVAE_ZOO``, ``./zoo``, or that beside the package.
+
+    Raises:
+        UsageError: none of them has an index.
+    """
+    places = [os.environ.get("TFVAE_ZOO"), "zoo", pathlib.Path(__file__).parents[1] / "zoo"]
+    found = [pathlib.Path(place) for place in places if place and (pathlib.Path(place) / "index.json").is_file()]
+    if not found:
+        raise UsageError("Expected a zoo: ./zoo of a clone of tfvae, or a folder in TFVAE_ZOO. Received: none.")
+    return found[0]
+
+
+def index():
+    """{name: {dataset, objective, arch, elbo, error, MB, ...}}."""
+    return storage.read_json(root() / "index.json")
+
+
+def folder(name):
+    """The folder of an entry, its files checked against their hashes.
+
+    Raises:
+        UsageError: no such entry. IntegrityError: a file is missing, more or other than the manifest says.
+    """
+    name = str(name).removeprefix(PREFIX)
+    known = index()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "List them with  tfvae zoo list."
+        raise UsageError(f"Expected the name of a model in the zoo. Received: {name!r}. {hint}")
+    found = root() / name
+    storage.verify_folder(found)
+    return found
+
+
+def saved_model(name):
+    """The SavedModel of an entry, see `folder`."""
+    return folder(name) / "saved_model"
+
+
+def command_of(config):
+    """The ``tfvae train`` that makes a run of this config."""
+    name, options = specs.parse(config.objective)
+    plain = Config().to_dict()
+    given = {**options, **{k: v for k, v in config.to_dict().items() if k != "objective" and v != plain[k]}}
+    given.setdefault("dataset", config.dataset)
+    flags = []
+    for key, value in given.items():
+        flag = key.replace("_", "-")
+        flags.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}")
+    return " ".join(["tfvae train", name, *flags])
+
+
+# --- the verb ----------------------------------------------------------------------------------------------------
+
+
+def zoo(args):
+    """``tfvae zoo list|info|verify|get|train|add``."""
+    return ACTIONS[args.action](args)
+
+
+def show_list(args):
+    """All entries, or those whose name matches a pattern."""
+    entries = {name: entry for name, entry in index().items() if fnmatch.fnmatch(name, args.name or "*")}
+    if args.json:
+        print(json.dumps(entries))
+        return 0
+    if not entries:
+        raise UsageError(f"Expected a pattern that matches a name in the zoo. Received: {args.name!r}.")
+    rows = [[text_of(({"name": name} | entry).get(column)) for column in COLUMNS] for name, entry in entries.items()]
+    print(aligned([COLUMNS, *rows]))
+    return 0
+
+
+def info(args):
+    """One entry: its numbers, its recipe, where it is."""
+    found = folder(asked(args))
+    metrics = storage.read_json(found / "metrics.json")
+    if args.json:
+        print(json.dumps(metrics | {"config": storage.read_json(found / "config.json"), "path": str(found)}))
+        return 0
+    rows = [("path", str(found)), ("recipe", command_of(Config.from_dict(storage.read_json(found / "config.json"))))]
+    print(aligned(rows + [(name, text_of(entry["value"])) for name, entry in metrics["numbers"].items()]))
+    return 0
+
+
+def get(args):
+    """Copy the SavedModel of an entry to a folder that TensorFlow Serving can read."""
+    source, target = saved_model(asked(args)), pathlib.Path(args.place or str(args.name).removeprefix(PREFIX))
+    if target.exists():
+        raise UsageError(f"Expected a new folder. Received: {target}, which exists. Choose another.")
+    beside = target.with_name(f".{target.name}.tmp-{os.getpid()}")
+    with storage.explained(target):
+        try:
+            shutil.copytree(source, beside)
+            beside.rename(target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    print(target)
+    return 0
+
+
+def verify(args):
+    """Hashes of all files, and every number of the card measured again from them (--quick: hashes only)."""
+    names = [str(args.name).removeprefix(PREFIX)] if args.name else list(index())
+    bad = []
+    for name in names:
+        try:
+            found = folder(name)
+            lines = [] if args.quick else measured_lines(found)
+        except IntegrityError as error:
+            lines, found = [f"FAILED  {error}"], None
+        bad += [name for line in lines if line.startswith("FAILED")][:1]
+        print(name, "intact" if found and not lines else "", sep="  ", flush=True)
+        for line in lines:
+            print(f"  {line}", flush=True)
+    if bad:
+        raise IntegrityError(f"Expected every entry as its card says. Received: {len(bad)} that are not: {bad[0]}.")
+    return 0
+
+
+def measured_lines(found):
+    """A line for each number of a card: ok or FAILED, as shipped and as measured now."""
+    from tfvae.environment import import_tensorflow
+
+    import_tensorflow()
+    from tfvae.zoo_make import compare
+
+    return [
+        f"{'ok' if fine else 'FAILED'}  {name}: {told:.6g}, now {now:.6g}" for name, told, now, fine in compare(found)
+    ]
+
+
+def train(args):
+    """Train an entry anew, as its config says, into runs/."""
+    from tfvae.commands import begin
+
+    return begin(Config.from_dict(storage.read_json(folder(asked(args)) / "config.json")), new=True)
+
+
+def add(args):
+    """Make an entry of a finished run."""
+    from tfvae.environment import import_tensorflow
+    from tfvae.folders import find
+
+    find(args.place)
+    import_tensorflow()
+    from tfvae.zoo_make import add_entry
+
+    print(add_entry(root(), asked(args), args.place))
+    return 0
+
+
+def asked(args):
+    if not args.name:
+        raise UsageError(f"Expected a name, as in  tfvae zoo {args.action} NAME. Received: none.")
+    return args.name
+
+
+ACTIONS = {"list": show_list, "info": info, "verify": verify, "get": get, "train": train, "add": add}
