@@ -62,6 +62,20 @@ def test_beta_as_a_condition_is_the_weight_of_each_image(images):
     np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-6)
 
 
+def test_small_and_large_betas_share_the_gradient(images):
+    """The step's gradient is the mean of those of each image at its beta, times sqrt(middle / beta)."""
+    model = told("beta", "beta:0.5-8")
+    model.compile("adam")
+    _, _, found, _ = model.gradients(images(4))
+    seed = rng.fold(rng.fold((0, 0), 1), model.step)
+    with tf.GradientTape() as tape:
+        terms = model.terms(images(4), seed=seed, training=True)
+        beta = terms.condition
+        total = tf.reduce_mean(tf.sqrt(2.0 / beta) * (beta * terms.kl - terms.log_px[0]))
+    for a, b in zip(found, tape.gradient(total, model.trainable_variables)):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_lambda_is_linear_in_the_logarithms(images):
     """lambda(kappa) against NumPy's interpolation; gradients and signals of one image go to its two neighbours."""
     model = told("geco", "kappa:1-4")

@@ -43,7 +43,7 @@ class BetaVAE(VAE):
         super().__init__(*parts, **context)
         self.beta, self.warmup, self.cycle, self.capacity = beta, warmup, cycle, capacity
 
-    tellable = ("labels", "beta")
+    tellable = (*VAE.tellable, "beta")
 
     def ramp(self):
         """Share of the final weight at this step, in [0, 1]."""
@@ -59,6 +59,11 @@ class BetaVAE(VAE):
         if self.capacity:
             return self.weight(terms) * tf.abs(terms.kl - self.capacity * self.ramp()) - mean_k(terms.log_px)
         return self.weight(terms) * self.ramp() * terms.kl - mean_k(terms.log_px)
+
+    def importance(self, terms):
+        """1 / sqrt(beta) where beta is told: the optimum at each is the same, and no end of the range rules the step."""
+        told = self.told and self.told.name == "beta"
+        return tf.sqrt(self.told.default(1) / terms.condition) if told else 1.0
 
     def weight(self, terms):
         """beta, or each image's own where it is the condition."""

@@ -146,6 +146,10 @@ class VAE(keras.Model):
         """The loss, [B], nats per image."""
         raise NotImplementedError(f"{type(self).__name__} must define objective(terms) -> [B]")
 
+    def importance(self, terms):
+        """Each image's weight in the gradient, [B] or 1, where losses of images differ in scale by design."""
+        return 1.0
+
     def signals(self, terms):
         """What `adapt` goes by: means over the images of the batch, which replicas average before they adapt."""
         return {}
@@ -198,7 +202,7 @@ class VAE(keras.Model):
         with tf.GradientTape() as tape:
             terms = self.terms(x, seed=seed, training=True, **self.known(labels))
             loss = self.objective(terms)
-            total = tf.reduce_mean(loss)  # the one reduction over the batch
+            total = tf.reduce_mean(loss * self.importance(terms))  # the one reduction over the batch
             if self.l2:
                 total += self.penalty()
             scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
