@@ -34,6 +34,17 @@ def test_conditions_that_make_no_sense(text):
         conditions.parse(text, 3)
 
 
+@pytest.mark.parametrize(
+    "objective", ["elbo", "beta", "sigma", "geco", "iwae", "miwae", "ciwae", "geco-iwae", "tc", "info"]
+)
+@pytest.mark.parametrize("condition", ["labels", "upsample:2"])
+def test_every_objective_learns_with_labels_and_pictures(objective, condition, images):
+    model = told(objective, condition, classes=3)
+    model.compile("adam")
+    logs, sound = model.learn(images(4), np.int32([0, 1, 2, 0]))
+    assert sound and np.isfinite(logs["loss"]).all()
+
+
 def test_what_cannot_be_told_is_refused():
     for objective, condition in (("elbo", "beta:1-2"), ("beta", "kappa:1-2"), ("iwae", "kappa:1-2")):
         with pytest.raises(UsageError, match="condition"):

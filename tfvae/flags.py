@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 
 from tfvae.errors import UsageError, unknown
 
@@ -63,24 +64,61 @@ def not_negative(text):
     return value
 
 
-def add_setting(parser, name, default, text, choices=None):
-    """The flag of one setting: --name VALUE, or --name and --no-name for a switch."""
+def add_setting(parser, name, default, text, choices=None, many=False):
+    """The flag of one setting: --name VALUE, or --name and --no-name for a switch; `many`: of a list of values."""
     flag, text = name.replace("_", "-"), text.replace("%", "%%")
     if isinstance(default, bool):
-        text += f" (--no-{flag}: off; default: {'on' if default else 'off'})"
-        parser.add_argument(f"--{flag}", dest=name, action="store_true", default=default, help=text)
-        parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=argparse.SUPPRESS)
+        text += f" (--no-{flag}: off; {'both: both; ' if many else ''}default: {'on' if default else 'off'})"
+        for word, const, shown in ((flag, True, text), (f"no-{flag}", False, argparse.SUPPRESS)):
+            how = {"action": "append_const"} if many else {"action": "store_const", "default": default}
+            parser.add_argument(f"--{word}", dest=name, const=const, help=shown, **how)
         return
     kind, metavar = {int: (whole(None), "N"), float: (number, "X"), str: (str, "TEXT")}[type(default)]
     shown = default if default != "" else "none"
-    parser.add_argument(
-        f"--{flag}",
-        dest=name,
-        type=kind,
-        default=default,
-        choices=choices,
-        metavar=None if choices else metavar,
-        help=f"{text} (default: {shown})",
+    if many:
+        how = {"action": Several, "kind": kind, "among": choices}
+        metavar = f"{metavar},..." if kind is not str else metavar
+    else:
+        how = {"type": kind, "default": default, "choices": choices}
+    metavar = f"{{{','.join(choices)}}}" if choices else metavar
+    parser.add_argument(f"--{flag}", dest=name, metavar=metavar, help=f"{text} (default: {shown})", **how)
+
+
+class Several(argparse.Action):
+    """A flag with a list of values, see `split_values`; repeated, its lists are joined.
+
+    Args:
+        kind: parses one value. among: the words that are allowed, or None.
+    """
+
+    def __init__(self, *args, kind, among, **rest):
+        super().__init__(*args, **rest)
+        self.kind, self.among = kind, among
+
+    def __call__(self, parser, namespace, text, option_string=None):
+        found = getattr(namespace, self.dest) or []
+        try:
+            values = [self.kind(one) for one in split_values(text, self.kind is str and not self.among)]
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+        for value in values:
+            if self.among and value not in self.among:
+                raise UsageError(unknown(option_string, value, self.among))
+        setattr(namespace, self.dest, found + values)
+
+
+def split_values(text, specs=False):
+    """'3,4,5' -> ['3', '4', '5']. Where `specs` are allowed, 'mlp,conv' are two, 'mlp:widths=8,latent=2' is one.
+
+    A list of specs with options would be ambiguous: the flag is repeated for those.
+    """
+    first, *rest = text.split(",")
+    if not specs or all(re.fullmatch(r"[\w.+-]+", word) for word in (first, *rest)):
+        return [first, *rest]
+    if all(re.match(r"[\w-]+=", option) for option in rest):
+        return [text]
+    raise argparse.ArgumentTypeError(
+        f"expected words between commas, or one name:option=value,...; repeat the flag for more; received {text!r}"
     )
 
 
@@ -142,7 +180,7 @@ def add_json(parser):
 
 def add_serving(parser):
     """What a server of one model needs to know."""
-    add_run(parser, what="run folder or SavedModel")
+    add_run(parser, what="run folder, SavedModel or zoo:NAME")
     add_trust(parser)
     add_count(parser, "--port", 8501, "of the REST API; 0: any free one", least=0)
     text = "address to listen on (default: 127.0.0.1, this machine alone)"

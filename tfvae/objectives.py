@@ -36,10 +36,8 @@ class BetaVAE(VAE):
     """
 
     def __init__(self, *parts, beta=1.0, warmup=0, cycle=0, capacity=0.0, **context):
-        check(beta >= 0, "beta", ">= 0", beta)
-        check(warmup >= 0, "warmup", ">= 0 steps", warmup)
-        check(cycle >= 0, "cycle", ">= 0 steps", cycle)
-        check(capacity >= 0, "capacity", ">= 0 nats", capacity)
+        for name, value in (("beta", beta), ("warmup", warmup), ("cycle", cycle), ("capacity", capacity)):
+            check(value >= 0, name, ">= 0", value)
         super().__init__(*parts, **context)
         self.beta, self.warmup, self.cycle, self.capacity = beta, warmup, cycle, capacity
 
@@ -61,7 +59,7 @@ class BetaVAE(VAE):
         return self.weight(terms) * self.ramp() * terms.kl - mean_k(terms.log_px)
 
     def importance(self, terms):
-        """1 / sqrt(beta) where beta is told: the optimum at each is the same, and no end of the range rules the step."""
+        """1 / sqrt(beta) where beta is told: the same optimum at each, and no end of the range rules the step."""
         told = self.told and self.told.name == "beta"
         return tf.sqrt(self.told.default(1) / terms.condition) if told else 1.0
 
@@ -160,11 +158,11 @@ class IWAE(VAE):
         check(gradient == "standard" or not self.arch.sequential, "gradient", rule, gradient)
         self.k, self.gradient, self.samples = int(k), gradient, int(k)
 
-    def terms(self, x, samples=None, seed=(0, 0), training=False):
+    def terms(self, x, samples=None, seed=(0, 0), training=False, **told):
         if self.gradient != "dreg" or not training:
-            return super().terms(x, samples, seed, training)
+            return super().terms(x, samples, seed, training, **told)
         with tf.GradientTape() as tape:
-            terms = super().terms(x, samples, seed, training)
+            terms = super().terms(x, samples, seed, training, **told)
             log_w = self.log_w(terms)
         return terms._replace(extra=tape.gradient(log_w, terms.z))  # d log w_k / d z_k, [K, B, L]
 
@@ -299,8 +297,8 @@ class InfoVAE(VAE):
         super().__init__(*parts, **context)
         self.alpha, self.mmd, self.bandwidth = alpha, mmd, bandwidth
 
-    def terms(self, x, samples=None, seed=(0, 0), training=False):
-        terms = super().terms(x, samples, seed, training)
+    def terms(self, x, samples=None, seed=(0, 0), **told):
+        terms = super().terms(x, samples, seed, **told)
         of_prior = self.prior.sample(tf.shape(terms.kl)[0], rng.fold(seed, OWN), self.arch.encode)
         return terms._replace(extra=of_prior)
 

@@ -36,30 +36,54 @@ def parts_help():
     return "\n".join(lines)
 
 
-def add_objective(commands, name, summary, options, epilog):
-    """``train NAME``: the objective's own options, then the settings of every run, then where it goes."""
-    parser = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary, epilog=epilog)
-    texts = specs.read_texts(*OBJECTIVES, name)
-    own = parser.add_argument_group(f"options of {name}")
-    for option, default in options.items():
-        add_setting(own, option, default, texts.get(option, ""))
-    group = parser.add_argument_group("settings")
-    for field in dataclasses.fields(Config):
-        if field.name != "objective":
-            add_setting(group, field.name, field.default, field.metadata["help"], field.metadata["choices"])
-    place = parser.add_argument_group("place")
-    place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
-    add_root(place)
-    place.add_argument("--new", action="store_true", help="begin anew where an unfinished run of these settings exists")
-    place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
-    parser.set_defaults(own=options)
+def add_objectives(parser, epilog, many=False):
+    """A parser for each objective: its own options, then the settings of every run: -> its group for the place.
+
+    Args:
+        many: each flag takes a list of values.
+    """
+    commands = parser.add_subparsers(dest="objective", metavar="OBJECTIVE", required=True, title="objectives")
+    for name, (summary, options) in specs.read_signatures(*OBJECTIVES).items():
+        child = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary, epilog=epilog)
+        texts = specs.read_texts(*OBJECTIVES, name)
+        own = child.add_argument_group(f"options of {name}")
+        for option, default in options.items():
+            add_setting(own, option, default, texts.get(option, ""), many=many)
+        group = child.add_argument_group("settings")
+        for field in dataclasses.fields(Config):
+            if field.name != "objective":
+                add_setting(group, field.name, field.default, field.metadata["help"], field.metadata["choices"], many)
+        child.set_defaults(own=options)
+        yield child.add_argument_group("place")
 
 
 def build_train(parser):
-    commands = parser.add_subparsers(dest="objective", metavar="OBJECTIVE", required=True, title="objectives")
-    epilog = parts_help()
-    for name, (summary, options) in specs.read_signatures(*OBJECTIVES).items():
-        add_objective(commands, name, summary, options, epilog)
+    for place in add_objectives(parser, parts_help()):
+        place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
+        add_root(place)
+        text = "begin anew where an unfinished run of these settings exists"
+        place.add_argument("--new", action="store_true", help=text)
+        place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
+
+
+def build_sweep(parser):
+    epilog = "values: --kappa 3,4,5, --arch mlp,conv; specs with options: --arch mlp:widths=64,latent=8 --arch conv"
+    for place in add_objectives(parser, f"{epilog}\n\n{parts_help()}", many=True):
+        add_root(place)
+        add_count(place, "--jobs", 1, "runs side by side")
+        text = "also write what  tfvae compare  writes into this folder"
+        place.add_argument("-o", "--output", default="", metavar="DIR", help=text)
+        place.add_argument("--dry-run", action="store_true", help="print the runs and stop")
+
+
+def build_compare(parser):
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
+    text = "the folder to write (default: comparison)"
+    parser.add_argument("-o", "--output", default="comparison", metavar="DIR", help=text)
+    add_split(parser)
+    add_count(parser, "--samples", 100, "K, draws of z per image for the bound on log p(x)")
+    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
+    add_json(parser)
 
 
 def build_resume(parser):
@@ -180,6 +204,8 @@ def build_runs(parser):
 VERBS = {
     "train": ("train a model", build_train, "tfvae.commands:train"),
     "resume": ("go on with a stopped run, or train one longer", build_resume, "tfvae.commands:resume"),
+    "sweep": ("train every combination of lists of settings", build_sweep, "tfvae.sweep:sweep"),
+    "compare": ("runs beside each other: table, planes, samples", build_compare, "tfvae.comparison:compare"),
     "second-stage": ("a better sampler: fit the prior to codes", build_second_stage, "tfvae.commands:second_stage"),
     "evaluate": ("ELBO, bound on log p(x), bits/dim, rate, ...", build_evaluate, "tfvae.commands:evaluate"),
     "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.commands:rd_curve"),
