@@ -16,8 +16,8 @@ from tfvae.evaluate.curve import rd_curve
 from tfvae.plots.planes import information_plane, lower_hull
 
 ARCH = "mlp:widths=512-256,latent=32"
-LOW, HIGH = 0.1, 10.0
-BETAS = np.geomspace(LOW, HIGH, 5)
+BETAS = np.geomspace(0.1, 10.0, 5)
+TOLD = "beta:0.05-20"  # wider than what is compared, for the ends of a range are learnt from one side only
 KAPPAS = (3.0, 4.0, 5.0)
 KINDS = ("film",)  # of conditioning; mr and concat work, too
 
@@ -39,7 +39,7 @@ def loss_of(rate, error, beta):
 
 
 def beta_part(epochs, conditioned):
-    """Each kind of conditioning beside the five: error of its hull over theirs at their rates, and loss over theirs."""
+    """Each kind of conditioning beside the five: errors at its own and at their rates, and loss over theirs."""
     single = []
     for beta in BETAS:
         run = train(f"beta{beta:.3g}", f"beta:beta={beta:.6g}", epochs, arch=ARCH)
@@ -48,17 +48,19 @@ def beta_part(epochs, conditioned):
                        "error": found["sq_err"]})  # fmt: skip
     rows, everything = [], list(single)
     for kind in KINDS:
-        run = train(f"conditioned-{kind}", "beta", conditioned, arch=f"{ARCH},conditioning={kind}",
-                    condition=f"beta:{LOW}-{HIGH}")  # fmt: skip
+        run = train(f"wide-{kind}", "beta", conditioned, arch=f"{ARCH},conditioning={kind}",
+                    condition=TOLD)  # fmt: skip
         curve = [{"model": f"told beta ({kind})", "beta": row["beta"], "rate": row["rate"], "error": row["sq_err"]}
-                 for row in rd_curve(run.path, points=17)]  # fmt: skip
+                 for row in rd_curve(run.path, values=np.geomspace(BETAS[0], BETAS[-1], 17))]  # fmt: skip
         everything += curve
         hull = [(row["rate"], row["error"]) for row in curve]
+        theirs = [(row["rate"], row["error"]) for row in single]
         for row, told in zip(single, curve[::4]):
             rows.append({
                 "conditioning": kind, "beta": row["beta"], "rate, one beta": row["rate"], "rate, told": told["rate"],
                 "error, one beta": row["error"], "error, told": told["error"],
-                "error of the hull over theirs": height(hull, row["rate"]) / row["error"],
+                "over their hull, at its own rate": told["error"] / height(theirs, told["rate"]),
+                "its hull over theirs, at their rate": height(hull, row["rate"]) / row["error"],
                 "loss over theirs": loss_of(told["rate"], told["error"], row["beta"])
                 / loss_of(row["rate"], row["error"], row["beta"]),
             })  # fmt: skip

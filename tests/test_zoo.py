@@ -64,6 +64,14 @@ def test_the_recipe_is_the_command_of_the_config(place):
         assert cli.settings_of(args) == config
 
 
+def test_the_recipe_of_a_second_stage_has_two_commands():
+    config = Config(objective="sigma", dataset="digits", prior="mixture:components=7")
+    assert zoo.commands_of(config, True) == [
+        "tfvae train sigma --dataset digits", "tfvae second-stage runs/latest --prior mixture:components=7",
+    ]  # fmt: skip
+    assert zoo.commands_of(config) == ["tfvae train sigma --dataset digits --prior mixture:components=7"]
+
+
 def test_an_entry_computes_what_its_run_does(place, made):
     """SavedModel and weights alike, with the averaged weights that `tfvae.load` gives of a run with ema."""
     run = tfvae.load(made[1].path)

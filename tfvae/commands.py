@@ -157,9 +157,14 @@ def second_stage(args):
     specs.check("prior", args.prior)
     check_place(args.run_dir, args.root)
     import_tensorflow()
-    from tfvae.second_stage import second_stage
+    return fit_second_stage(args.run, args.prior, args.run_dir, args.root)
 
-    return finish(second_stage(args.run, args.prior, args.run_dir, args.root), make_reporter(), None)
+
+def fit_second_stage(run, prior, run_dir="", root="runs"):
+    """Make the run of the second stage, its pictures too."""
+    from tfvae import second_stage
+
+    return finish(second_stage.second_stage(run, prior, run_dir, root), make_reporter(), None)
 
 
 def evaluate(args):

@@ -9,6 +9,7 @@ zoo/NAME/metrics.csv, *.png   how it was trained, what it draws
 zoo/NAME/manifest.json        sizes and hashes of all these
 """
 
+import dataclasses
 import difflib
 import fnmatch
 import json
@@ -65,6 +66,17 @@ def saved_model(name):
     return folder(name) / "saved_model"
 
 
+def recipe(config, second_stage=False):
+    """The configs and the prior of the two stages: (config to train, prior to fit to its codes or None)."""
+    return (dataclasses.replace(config, prior=Config.prior), config.prior) if second_stage else (config, None)
+
+
+def commands_of(config, second_stage=False):
+    """The command lines that make a run of this config."""
+    first, prior = recipe(config, second_stage)
+    return [command_of(first), *([f"tfvae second-stage runs/latest --prior {prior}"] if prior else [])]
+
+
 def command_of(config):
     """The ``tfvae train`` that makes a run of this config."""
     name, options = specs.parse(config.objective)
@@ -106,7 +118,8 @@ def info(args):
     if args.json:
         print(json.dumps(metrics | {"config": storage.read_json(found / "config.json"), "path": str(found)}))
         return 0
-    rows = [("path", str(found)), ("recipe", command_of(Config.from_dict(storage.read_json(found / "config.json"))))]
+    config = Config.from_dict(storage.read_json(found / "config.json"))
+    rows = [("path", str(found)), *(("recipe", line) for line in commands_of(config, metrics["second_stage"]))]
     print(aligned(rows + [(name, text_of(entry["value"])) for name, entry in metrics["numbers"].items()]))
     return 0
 
@@ -160,9 +173,13 @@ def measured_lines(found):
 
 def train(args):
     """Train an entry anew, as its config says, into runs/."""
-    from tfvae.commands import begin
+    from tfvae.commands import begin, fit_second_stage
 
-    return begin(Config.from_dict(storage.read_json(folder(asked(args)) / "config.json")), new=True)
+    found = folder(asked(args))
+    config = Config.from_dict(storage.read_json(found / "config.json"))
+    first, prior = recipe(config, storage.read_json(found / "metrics.json")["second_stage"])
+    code = begin(first, new=True)
+    return code if code or not prior else fit_second_stage("runs/latest", prior)
 
 
 def add(args):

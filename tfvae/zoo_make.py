@@ -117,6 +117,7 @@ def fill(folder, run):
     np.savez(folder / "weights.npz", **{f"{i:04d}": v.numpy() for i, v in enumerate(model.variables)})
     export.export_run(run.path, folder / "saved_model")
     about = {"image_shape": environment["image_shape"], "classes": environment.get("classes", 0)}
+    about |= {"second_stage": "second_stage_of" in environment}
     about |= {"minutes": run.rows[-1]["seconds"] / 60, "images": IMAGES, "epochs": run.config.epochs}
     storage.write_json(folder / "metrics.json", about)
     numbers = {name: {"value": value, "tolerance": TOLERANCE} for name, value in numbers_of(folder).items()}
@@ -160,7 +161,7 @@ def card_text(folder):
 `{config.objective}` on `{config.dataset}`, {config.arch}, likelihood {config.likelihood}, images \
 {" x ".join(map(str, about["image_shape"]))}.
 
-    {zoo.command_of(config)}
+    {(chr(10) + "    ").join(zoo.commands_of(config, about["second_stage"]))}
 
 {about["epochs"]} epochs, {about["minutes"]:.1f} minutes on two CPU cores.
 
