@@ -51,8 +51,9 @@ def unpatched(p, channels):
 
 def double(arch, x, noise):
     """ConvDraw's recurrence for one image and noise [T, h, w, latent]: z-space p and q of each step, z, canvases."""
-    hidden = np.zeros((*noise.shape[1:3], arch.hidden))
-    he, ce, hd, cd = hidden, hidden, hidden, hidden
+    he = ce = np.zeros((*noise.shape[1:3], arch.hidden))
+    cd = arch.first_cell.numpy().astype(np.float64)
+    hd = np.tanh(cd)
     canvas, seen, found = np.zeros((*x.shape[:2], arch.features)), x, []
     for layer in arch.stem:
         seen = convolve(layer, seen, stride=2)
@@ -161,9 +162,24 @@ def test_the_hidden_state_matters(x, name):
     kernel[:, :, -model.arch.hidden :] = 0.0  # each LSTM's own hidden state comes last
     conv.set_weights([kernel, bias])
     after = model.arch.infer(x, 1, (5, 6)).mean[0].numpy().reshape(2, 3, -1)
-    first = {"encode": 1, "decode": 2}[name]  # h_d of step 1 is first fed back in step 2, and seen in step 3
-    np.testing.assert_allclose(before[:, :first], after[:, :first], atol=1e-5)
-    assert np.abs(before[:, first] - after[:, first]).max() > 1e-3
+    np.testing.assert_allclose(before[:, 0], after[:, 0], atol=1e-5)
+    assert np.abs(before[:, 1] - after[:, 1]).max() > 1e-3
+
+
+def test_the_first_prior_knows_where_it_is_and_what_it_is_told():
+    """Learnt start states: p(z_1) differs from place to place, and with the label."""
+    model = tfvae.build("elbo", "gaussian", SPEC, image_shape=(8, 12, 1), condition="labels", classes=3)
+    draw = np.random.default_rng(0)
+    for variable in model.arch.trainable_variables:
+        variable.assign(variable + draw.normal(0, 0.3, variable.shape))
+    means = []
+    for label in (0, 1):
+        seen = []
+        model.arch.canvases_of(lambda t, state: seen.append(state.mean) or tf.zeros_like(state.mean), 1, 1,
+                               tf.one_hot([label], 3))  # fmt: skip
+        means.append(seen[0].numpy())
+    assert np.abs(means[0][0, 0, 0] - means[0][0, 1, 1]).max() > 1e-3
+    assert np.abs(means[0] - means[1]).max() > 1e-3
 
 
 def test_the_prior_does_not_see_its_own_draw():

@@ -60,9 +60,10 @@ class ConvDraw(nn.Module):
         self.stem, self.read = nn.ModuleList(halvings), read
         self.encode, self.decode, self.posterior, self.prior, self.write = (self.conv(layer) for layer in case.core)
         self.read.bias = None  # the gates have theirs in `encode`
+        self.first_cell = nn.Parameter(torch.zeros(1, self.hidden, 7, 7))
         self.image_weight = nn.Parameter(torch.ones(1))
         for name, parameter in self.named_parameters():
-            if name.endswith("weight") and parameter.dim() > 1:
+            if name.endswith("weight") and parameter.dim() == 4:
                 nn.init.xavier_uniform_(parameter)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
@@ -89,7 +90,9 @@ class ConvDraw(nn.Module):
         for conv in self.stem:
             features = nn.functional.silu(conv(features))
         share, patches = self.read(features), nn.functional.pixel_unshuffle(x, 4)
-        encoder_hidden = encoder_cell = hidden = cell = x.new_zeros(len(x), self.hidden, side, side)
+        encoder_hidden = encoder_cell = x.new_zeros(len(x), self.hidden, side, side)
+        cell = self.first_cell.expand(len(x), -1, -1, -1)
+        hidden = torch.tanh(cell)
         canvas, kl = torch.zeros_like(patches), 0.0
         for _ in range(self.steps):
             image = torch.sigmoid(self.image_weight * canvas)

@@ -8,10 +8,11 @@ Step t, with canvas c_t, encoder state h_e and decoder state h_d (hidden and cel
     h_d   = LSTM_d([z_t, image(c_t)], h_d)
     c_t+1 = c_t + write(h_d)                        likelihood features, by sub-pixel convolution
 
-The rest sees the standardised eps_t in place of z_t (see `tfvae.arch.hierarchy`). The canvas holds the likelihood's
-features, of which this file knows no meaning: image(c) = sigmoid(A c), with a learnt A [P, C] that starts as the copy
-of the first C features, the locations of most likelihoods. All runs on the grid [H/4, W/4]; pictures are held as its
-4 x 4 patches, so that no step shuffles pixels.
+The decoder starts from a learnt cell state, one for each place (and context): convolutions do not know where they are,
+and the first prior would otherwise be the same everywhere. The rest sees the standardised eps_t in place of z_t (see
+`tfvae.arch.hierarchy`). The canvas holds the likelihood's features, of which this file knows no meaning: image(c) =
+sigmoid(A c), with a learnt A [P, C] that starts as the copy of the first C features, the locations of most likelihoods.
+All runs on the grid [H/4, W/4]; pictures are held as its 4 x 4 patches, so that no step shuffles pixels.
 """
 
 import math
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfvae.arch.conditioning import ShiftMaps
+from tfvae.arch.conditioning import ShiftMaps, dense
 from tfvae.arch.gaussian import mean_and_log_stddev
 from tfvae.arch.hierarchy import LOG_STDDEV_BOUND, Hierarchy, Parts, check_counts, over_samples, standardise, unflatten
 from tfvae.errors import UsageError
@@ -75,6 +76,11 @@ class ConvDraw(Hierarchy):
         self.cores = [self.core(channels, group[-1]) for _ in range(1 if shared else self.steps)]
         half = (self.hidden + 1) // 2
         self.stem = [self.conv(half, channels, strides=2), self.conv(self.hidden, half, strides=2)]
+        shape = (*group[:2], self.hidden)
+        self.first_cell = self.add_weight(name="first_cell", shape=shape, initializer="zeros", autocast=False)
+        vector = self.context and not self.context_maps  # maps reach every place by themselves
+        kind = self.init() if self.conditioning == "concat" else "zeros"  # the others start as without a context
+        self.told_cell = dense(math.prod(shape), self.context, kind) if vector else None
         first = tf.eye(self.features, channels)
         self.image_kernel = self.add_weight(
             name="image", shape=first.shape, initializer=lambda *_, **__: first, autocast=False
@@ -100,10 +106,17 @@ class ConvDraw(Hierarchy):
             return ShiftMaps(units, self.context_maps, STRIDE, self.init)
         return super().site(units)
 
-    def start(self, count):
-        """Hidden and cell state before the first step, [N, h, w, hidden] of zeros."""
+    def blank(self, count):
+        """Hidden and cell state of the encoder before the first step, [N, h, w, hidden] each: zeros."""
         zeros = tf.zeros([count, *self.groups[0][:2], self.hidden])
         return zeros, zeros
+
+    def start(self, count, context):
+        """Hidden and cell state of the decoder before the first step, [N, h, w, hidden] each: learnt."""
+        cell = tf.broadcast_to(self.first_cell, [count, *self.first_cell.shape])
+        if self.told_cell is not None:
+            cell += tf.reshape(self.told_cell(context), tf.shape(cell))
+        return tf.tanh(cell), cell
 
     def image(self, canvas):
         """Features [N, h, w, 16 P] -> picture in [0, 1], [N, h, w, 16 C]; both in patches."""
@@ -113,7 +126,7 @@ class ConvDraw(Hierarchy):
 
     def canvases_of(self, draw, steps, count, context):
         """The canvas after each of `steps` steps, [N, h, w, 16 P]; `draw` as for `decode`."""
-        hidden, cell = self.start(count)
+        hidden, cell = self.start(count, context)
         canvas = tf.zeros([count, *self.groups[0][:2], STRIDE**2 * self.features])
         found = []
         for t in range(steps):
@@ -135,7 +148,7 @@ class ConvDraw(Hierarchy):
         for conv in self.stem:
             features = tf.nn.silu(conv(features))
         shares = [over_samples(core.at("read", features, context), samples) for core in self.cores]
-        state = self.start(tf.shape(patches)[0])
+        state = self.blank(tf.shape(patches)[0])
 
         def q(t, decoder):
             nonlocal state
