@@ -5,7 +5,7 @@
 Writes results/convdraw_mnist*.{md,csv}, convdraw_conditional.{md,csv} and convdraw_*.png. A small CPU budget: one
 epoch of 60,000 images at batch 64, Adam 2e-3 with a cosine, pixels drawn anew each step. NLL is the bound from 50 draws
 on the first 1,000 test images; the interval is over seeds. The models of `labels` are told the label, for four epochs;
-a LeNet trained on MNIST says how often the sample shows it, 10,000 samples. Those of `complete` see a part (two epochs).
+a LeNet trained on MNIST says how often a sample shows it (10,000 samples). Those of `complete` see a part, two epochs.
 """
 
 import argparse
