@@ -1,6 +1,7 @@
 """The zoo: entries made from runs, listed without TensorFlow, refused when damaged, measured again."""
 
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tfvae import runs, storage, zoo
 from tfvae.cli import main
 from tfvae.config import Config
 from tfvae.errors import IntegrityError, UsageError
-from tfvae.zoo_make import add_entry, live
+from tfvae.zoo_make import add_entry, card_text, live
 
 SETTINGS = dict(dataset="digits", limit=300, epochs=1, validation=0.0, xla="off")
 
@@ -146,3 +147,44 @@ def test_mistakes(place, made, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(made[0].parent / "a")
     capsys.readouterr()
     assert main(["zoo", "list"]) == 2 and "TFVAE_ZOO" in capsys.readouterr().err
+
+
+# --- what is shipped -----------------------------------------------------------------------------------------------
+
+SHIPPED = pathlib.Path(__file__).parents[1] / "zoo"
+NAMES = sorted(path.parent.name for path in SHIPPED.glob("*/manifest.json"))
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    monkeypatch.setenv("TFVAE_ZOO", str(SHIPPED))
+
+
+def test_the_index_names_what_is_there(shipped):
+    assert list(zoo.index()) == NAMES and len(NAMES) >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_entry_is_intact_and_its_card_is_that_of_its_numbers(name, shipped):
+    found = zoo.folder(name)
+    assert (found / "card.md").read_text() == card_text(found)
+    assert sum(p.stat().st_size for p in found.rglob("*") if p.is_file()) < 15e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_entry_has_the_numbers_of_its_card(name, shipped, capsys):
+    """Needs the data sets' original files; every number within its tolerance."""
+    assert main(["zoo", "verify", name]) == 0 and "FAILED" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("batch", [1, 2, 7, 64])
+def test_a_shipped_savedmodel_computes_what_its_live_model_does(name, batch, shipped):
+    """decode of the same codes by TensorFlow alone and by the live model, to 1e-5."""
+    found = zoo.folder(name)
+    served, model = tfvae.load(f"zoo:{name}"), live(found)
+    z = np.random.default_rng(batch).normal(size=(batch, model.arch.latent)).astype(np.float32)
+    np.testing.assert_allclose(served.decode(z), model.decode(z), atol=1e-5)
+    np.testing.assert_array_equal(served.sample(batch, (3, 4)), tfvae.load(f"zoo:{name}").sample(batch, (3, 4)))

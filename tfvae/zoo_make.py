@@ -7,10 +7,11 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from tfvae import datasets, export, rng, runs, savedmodel, storage, zoo
+from tfvae import datasets, export, pictures, rng, runs, savedmodel, storage, zoo
 from tfvae.config import Config
 from tfvae.errors import IntegrityError, UsageError
 from tfvae.evaluate import score
+from tfvae.gallery import completion_grid, draw_points
 from tfvae.plots import curves, grids
 
 IMAGES, BOUND_IMAGES, SAMPLES = 1000, 200, 50  # of the test split: for the ELBO; for the bound, and its draws
@@ -127,23 +128,29 @@ def fill(folder, run):
 
 
 def draw(folder, model, run):
-    """samples.png, reconstructions.png (points.png for points) and curves.png."""
+    """samples.png or completions.png, reconstructions.png (points.png for points) and curves.png."""
     curves.training_curves(run.rows, folder / "curves.png", f"{run.config.objective} on {run.config.dataset}")
     x, labels, _ = test_images(run.config)
     if grids.is_points(model.image_shape):
-        from tfvae.gallery import draw_points
-
         shutil.copy(draw_points(run, model, x, labels)[0], folder / "points.png")
         return
+    if model.told is not None and model.told.maps:
+        completion_grid(x[:8], pictures.completions(model, x[:8], 8), folder / "completions.png")
+    else:
+        draw_samples(folder, model)
+    shown = x[:40]
+    given = conditions_of(model, labels[:40], shown)
+    again = model.reconstruct(tf.constant(shown), SEED, **({} if given is None else {"condition": given}))
+    grids.pair_grid(shown, again.numpy(), folder / "reconstructions.png")
+
+
+def draw_samples(folder, model):
+    """samples.png; of a model that is told a label, a row for each."""
     columns, told = None, {}
     if model.told is not None and model.told.name == "labels" and model.told.width <= 10:
         columns, told = 8, {"condition": np.repeat(np.arange(model.told.width), 8)}
     count = len(told["condition"]) if told else 64
     grids.image_grid(model.sample(count, rng.as_seed(SEED), **told).numpy(), folder / "samples.png", columns)
-    shown = x[:40]
-    given = conditions_of(model, labels[:40], shown)
-    again = model.reconstruct(tf.constant(shown), SEED, **({} if given is None else {"condition": given}))
-    grids.pair_grid(shown, again.numpy(), folder / "reconstructions.png")
 
 
 def card_text(folder):
