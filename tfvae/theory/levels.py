@@ -1,0 +1,44 @@
+"""Energy levels in a latent space: H(x, z) = |x - g(z)|^2 as a Hamiltonian (Rezende & Viola, 2018)."""
+
+import numpy as np
+from scipy import ndimage
+from scipy.special import softmax
+
+from tfvae.errors import UsageError
+
+
+def energy(x, g):
+    """H(x, z) = |x - g(z)|^2; x [D], g [..., D], say a decoded grid [R, R, D] -> [...]."""
+    return np.square(np.asarray(g, np.float64) - x).sum(-1)
+
+
+def checked_width(width):
+    if not width > 0:
+        raise UsageError(f"Expected an energy width > 0. Received: {width}.")
+    return width
+
+
+def level_set(h, at, epsilon):
+    """Omega(x, z0) = {z: |H(x, z) - H(x, z0)| <= epsilon} on a grid, as labels: 0 outside, 1, 2, ... its pieces.
+
+    Args:
+        h: energies on a grid [R, R] (or of any other number of axes).
+        at: index of z0 in h.
+        epsilon: > 0, in units of h.
+    """
+    return ndimage.label(np.abs(h - h[at]) <= checked_width(epsilon))[0]
+
+
+def level_labels(h, epsilon):
+    """The whole grid cut into levels: k where H is in min H + [2 k, 2 k + 2) epsilon. Each is an Omega(x, z0)."""
+    return np.floor((h - h.min()) / (2.0 * checked_width(epsilon))).astype(int)
+
+
+def level_masses(labels, log_prior):
+    """Prior mass of each level, [levels]; labels and log_prior of the same shape.
+
+    Equal levels of energy are equally probable only where g is constant on cells of equal prior mass (`partition`),
+    and each cell has an energy of its own; a smooth decoder has levels of any mass.
+    """
+    weights = softmax(np.ravel(log_prior))
+    return np.bincount(np.ravel(labels), weights)
