@@ -55,14 +55,19 @@ def make_reporter():
     return Live() if sys.stderr.isatty() else Plain()
 
 
-def train(args):
-    """``tfvae train OBJECTIVE``."""
-    config = settings_of(args)
+def check_names(config):
+    """Refuse unknown parts and data sets, before TensorFlow is loaded."""
     for kind in specs.TABLES:
         spec = getattr(config, kind)
         if (kind, spec) != ("likelihood", "auto"):
             specs.check(kind, spec)
     datasets.check_name(config.dataset)
+
+
+def train(args):
+    """``tfvae train OBJECTIVE``."""
+    config = settings_of(args)
+    check_names(config)
     if args.dry_run:
         print(json.dumps(config.to_dict(), indent=1))
         return 0

@@ -22,6 +22,16 @@ def setting(default, text, choices=None):
     return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
 
 
+def flags_of(values):
+    """{name: value} -> [(flag, value)]; a bool is a switch, its value None."""
+    flags = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        switch = isinstance(value, bool)
+        flags.append((f"--no-{flag}" if switch and not value else f"--{flag}", None if switch else value))
+    return flags
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides a run's numbers. ``objective`` is a spec such as ``geco:kappa=4``."""
@@ -85,6 +95,11 @@ class Config:
 
     def to_dict(self):
         return dataclasses.asdict(self)
+
+    def flags(self):
+        """[(flag, value)] of ``tfvae train OBJECTIVE`` for what differs from the defaults; value None: a switch."""
+        plain = Config().to_dict()
+        return flags_of({k: v for k, v in self.to_dict().items() if k != "objective" and v != plain[k]})
 
     @property
     def hash(self):

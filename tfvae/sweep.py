@@ -13,9 +13,9 @@ import subprocess
 import sys
 import time
 
-from tfvae import comparison, datasets, specs
+from tfvae import comparison
 from tfvae.cli import settings_of
-from tfvae.commands import Interrupts
+from tfvae.commands import Interrupts, check_names
 from tfvae.config import Config
 from tfvae.errors import UsageError
 from tfvae.folders import Run, check_place, family, unfinished
@@ -49,12 +49,7 @@ class Trial:
 
     def command(self, root):
         """The ``tfvae train`` that makes this run, or goes on with it."""
-        plain, flags = Config().to_dict(), []
-        for name, value in self.config.to_dict().items():
-            flag = name.replace("_", "-")
-            if name == "objective" or value == plain[name]:
-                continue
-            flags.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag}={value}")
+        flags = [flag if value is None else f"{flag}={value}" for flag, value in self.config.flags()]
         place = [f"--run-dir={self.path}", f"--root={root}"]
         return [sys.executable, "-m", "tfvae", "train", self.config.objective, *flags, *place]
 
@@ -74,19 +69,10 @@ def trials_of(args):
     for values in itertools.product(*lists.values()):
         chosen = dict(zip(lists, values))
         config = settings_of(argparse.Namespace(objective=args.objective, own=args.own, **(plain | chosen)))
-        check(config)
+        check_names(config)
         differs = ",".join(f"{name}={value}" for name, value in chosen.items() if len(lists[name]) > 1)
         trials.append(Trial(config, differs or f"seed={config.seed}", folder_of(config, differs, args.root)))
     return trials
-
-
-def check(config):
-    """Refuse unknown parts and data sets before the first run begins."""
-    for kind in specs.TABLES:
-        spec = getattr(config, kind)
-        if (kind, spec) != ("likelihood", "auto"):
-            specs.check(kind, spec)
-    datasets.check_name(config.dataset)
 
 
 def folder_of(config, differs, root):

@@ -18,7 +18,7 @@ import pathlib
 import shutil
 
 from tfvae import specs, storage
-from tfvae.config import Config
+from tfvae.config import Config, flags_of
 from tfvae.errors import IntegrityError, UsageError
 from tfvae.inspection import aligned, text_of
 
@@ -80,14 +80,9 @@ def commands_of(config, second_stage=False):
 def command_of(config):
     """The ``tfvae train`` that makes a run of this config."""
     name, options = specs.parse(config.objective)
-    plain = Config().to_dict()
-    given = {**options, **{k: v for k, v in config.to_dict().items() if k != "objective" and v != plain[k]}}
-    given.setdefault("dataset", config.dataset)
-    flags = []
-    for key, value in given.items():
-        flag = key.replace("_", "-")
-        flags.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}")
-    return " ".join(["tfvae train", name, *flags])
+    flags = [*flags_of(options), *config.flags()]
+    flags += [] if dict(flags).get("--dataset") else [("--dataset", config.dataset)]
+    return " ".join(["tfvae train", name, *(flag if value is None else f"{flag} {value}" for flag, value in flags)])
 
 
 # --- the verb ----------------------------------------------------------------------------------------------------
