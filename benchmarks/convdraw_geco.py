@@ -41,9 +41,14 @@ def pictures(name, run, images):
 
 def color(epochs, kappa):
     rows, traces = [], {}
-    for label, objective in {"ELBO": "elbo", f"GECO kappa {kappa:g}": f"geco:kappa={kappa:g}"}.items():
+    models = {
+        "ELBO": ("elbo", "gaussian:sigma=1.0"),
+        f"GECO kappa {kappa:g}": (f"geco:kappa={kappa:g}", "gaussian:sigma=1.0"),
+        "ELBO-learnt sigma": ("elbo", "gaussian:sigma=shared"),
+    }
+    for label, (objective, likelihood) in models.items():
         run = train(f"color-{label.split()[0].lower()}", objective, epochs, dataset="color_mnist", arch=COLOR,
-                    likelihood="gaussian:sigma=1.0", batch_size=64, learning_rate=1e-3, limit=40_000)  # fmt: skip
+                    likelihood=likelihood, batch_size=64, learning_rate=1e-3, limit=40_000)  # fmt: skip
         found, last = measured(run, "test", limit=2000), run.rows[-1]
         rows.append({"model": label, "kappa^2": kappa**2, "error, training": last["sq_err"],
                      "off": last["sq_err"] / kappa**2 - 1, "KL, training": last["rate"],
