@@ -44,11 +44,11 @@ def color(epochs, kappa):
     rows, traces = [], {}
     models = {
         f"GECO kappa {kappa:g}": (f"geco:kappa={kappa:g},{FAST}", "gaussian:sigma=1.0"),
-        "ELBO-learnt sigma": ("elbo", "gaussian:sigma=shared"),
-        "ELBO": ("elbo", "gaussian:sigma=1.0"),
+        "ELBO, learnt sigma": ("elbo", "gaussian:sigma=shared"),
     }
     for label, (objective, likelihood) in models.items():
-        run = train(f"color-{label.split()[0].lower()}", objective, epochs, dataset="color_mnist", arch=COLOR,
+        name = label.split()[0].strip(",").lower()
+        run = train(f"color-{name}", objective, epochs, dataset="color_mnist", arch=COLOR,
                     likelihood=likelihood, batch_size=64, learning_rate=2e-3, limit=10_000)  # fmt: skip
         found, last = measured(run, "test", limit=2000), run.rows[-1]
         rows.append({"model": label, "kappa^2": kappa**2, "error, training": last["sq_err"],
@@ -56,7 +56,7 @@ def color(epochs, kappa):
                      "error, test": found["sq_err"], "KL, test": found["rate"], "lambda": last.get("lambda", ""),
                      "minutes": last["seconds"] / 60})  # fmt: skip
         traces[label] = run.rows
-        pictures(f"convdraw_color_mnist_{label.split()[0].lower()}", run, runs.data_of(run.config, "test")[0])
+        pictures(f"convdraw_color_mnist_{name}", run, runs.data_of(run.config, "test")[0])
         write("convdraw_color_mnist", rows)
     curves.compare_curves(traces, "rate", RESULTS / "convdraw_color_mnist_kl.png")
     curves.compare_curves(traces, "sq_err", RESULTS / "convdraw_color_mnist_error.png", log=True,
@@ -85,7 +85,7 @@ def cifar(epochs, limit):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["color", "cifar"], nargs="*", default=["color", "cifar"])
-    parser.add_argument("--color-epochs", type=int, default=8)
+    parser.add_argument("--color-epochs", type=int, default=12)
     parser.add_argument("--kappa", type=float, default=4.0)
     parser.add_argument("--cifar-epochs", type=int, default=10)
     parser.add_argument("--cifar-limit", type=int, default=10_000)
