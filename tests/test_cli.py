@@ -220,15 +220,14 @@ def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
     junk += ["gaussian:sigma=optimal", "digits", "npz:", "folder:", "-h", "--version", "%s", "{0}", "re<=4"]
     for _ in range(200):
         verb = rng.choice([*cli.VERBS, "train", "train", "train"])
-        if verb in ("doctor", "data", "runs", "export"):
+        if verb in ("doctor", "data", "runs", "export", "zoo"):
             argv = [verb, rng.choice(junk), rng.choice(junk), "--no-such-flag"]
         else:
-            head = (
-                ["train", rng.choice(list(specs.read_signatures(*cli.OBJECTIVES)))] if verb == "train" else [verb, "no"]
-            )
+            many = verb in ("train", "sweep")
+            head = [verb, rng.choice(list(specs.read_signatures(*cli.OBJECTIVES))) if many else "no"]
             flags = [flag for a in cli.parse(head).parser._actions for flag in a.option_strings]
             argv = head + [rng.choice(rng.choice([flags, junk])) for _ in range(rng.randrange(6))]
-            argv += ["--dry-run"] if verb == "train" else []
+            argv += ["--dry-run"] if many else []
         assert main(argv) in (0, 2, 3), argv
         err = capsys.readouterr().err
         assert "Traceback" not in err and err.count("\n") <= 1, (argv, err)
