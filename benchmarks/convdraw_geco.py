@@ -4,7 +4,8 @@
 
 Writes results/convdraw_color_mnist* and convdraw_cifar*. color_mnist: 4 steps, 10,000 images at batch 64. CIFAR-10:
 one step as in the seed, kappa 0.6 per column (3.39 for an image); 32 hidden channels in place of 256, batch 100 in
-place of 300, 10,000 training images in place of 50,000, Adam 2e-3 in place of 1e-3. RE + beta KL is a Gaussian of
+place of 300, 10,000 training images in place of 50,000, Adam 2e-3 in place of 1e-3, 8 epochs (GECO's was then resumed
+for 8 more, since lambda was still coming down). RE + beta KL is a Gaussian of
 sigma^2 = 1/2. Test data everywhere, marginal KL against the aggregate of the test images used.
 """
 
@@ -78,7 +79,7 @@ def cifar(epochs, limit):
         rows.append({"model": label, "Marginal KL": marginal.kl, "+-": 1.96 * marginal.standard_error,
                      "KL": found["rate"], "Rec": found["sq_err"], "Rec, training": run.rows[-1]["sq_err"],
                      "seed 001: 'Marginal KL', a mean KL": seed_kl, "seed 001: Rec": seed_error,
-                     "minutes": run.rows[-1]["seconds"] / 60})  # fmt: skip
+                     "epochs": run.config.epochs, "minutes": run.rows[-1]["seconds"] / 60})  # fmt: skip
         write("convdraw_cifar", rows)
 
 
