@@ -428,7 +428,7 @@ def page(tmp_path):
     evil = "<script>alert('x')</script>&\""
     shots = [grids.image_grid(tiles(GREYS[n:]), tmp_path / "samples" / f"{n}.png") for n in range(3)]
     curve = curves.training_curves(metric_rows(), tmp_path / "plots" / "training.png")
-    config = {"objective": f"geco:{evil}", "dataset": "digits", "xla": "auto", "nested": {"a": [1, evil]}}
+    config = {"objective": f"geco:{evil}", "dataset": "digits", "dequantize": True, "nested": {"a": [1, evil]}}
     rows = [*metric_rows(), metric_rows()[-1] | {"rate": float("inf")}]
     facts = [("met", False), (evil, evil), ("ELBO", -241.237123)]
     path = report.write_report(tmp_path, config, {"cpu": evil, evil: None}, rows, facts, [curve], shots)

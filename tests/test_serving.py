@@ -566,6 +566,7 @@ def fnv1a(data):
 
 
 @pytest.mark.skipif(not (shutil.which("cc") and shutil.which("make")), reason="needs a C compiler and make")
+@pytest.mark.slow
 def test_c_client(root, calls, tmp_path):
     """Compiled as its Makefile says; decode and sample give the bytes that Python gets."""
     built = ["make", "-C", str(CLIENTS), f"TO={tmp_path}", f"PYTHON={sys.executable}", "CFLAGS=-Wall -Wextra -Werror"]
@@ -669,6 +670,7 @@ def serving(*words, **options):
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_run_is_served(tmp_path):
     """Exported, loaded, asked by the line that it prints; SIGTERM ends it with 143 and leaves nothing behind."""
     settings = dict(dataset="digits", arch="mlp:widths=8,latent=2", condition="labels", limit=200, epochs=1, xla="off")
