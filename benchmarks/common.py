@@ -1,7 +1,6 @@
 """Runs for the benchmarks: each is a folder, so that an interrupted benchmark goes on where it stood."""
 
 import csv
-import json
 import pathlib
 import sys
 
@@ -15,8 +14,7 @@ tf = import_tensorflow()
 
 import keras  # noqa: E402
 
-from tfvae import runs  # noqa: E402
-from tfvae.evaluate import evaluate  # noqa: E402
+from tfvae import comparison, runs  # noqa: E402
 from tfvae.progress import Plain  # noqa: E402
 
 
@@ -32,13 +30,10 @@ def finished(name, root=ROOT / "runs" / "benchmarks", **settings):
     return runs.train(run_dir=str(path), root=str(root), reporter=Plain(), **settings)
 
 
-def measured(run, split="test", samples=1, limit=0):
-    """`evaluate` of a run, kept in its folder."""
-    path = run.path / f"evaluate-{split}-{samples}-{limit}.json"
-    if not path.exists():
-        keras.backend.clear_session()
-        path.write_text(json.dumps(evaluate(run.path, split=split, samples=samples, limit=limit), indent=1))
-    return json.loads(path.read_text())
+def measured(run, split="test", samples=1, limit=0, pictures=0):
+    """`evaluate` of a run at its newest checkpoint, kept in its folder."""
+    keras.backend.clear_session()
+    return comparison.measured(run, split, samples, limit, Plain().line, pictures)
 
 
 def table(rows, columns):

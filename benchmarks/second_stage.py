@@ -8,12 +8,10 @@ test images, with a 95% bootstrap interval.
 """
 
 import argparse
-import json
 
-from common import RESULTS, ROOT, finished, write
+from common import RESULTS, ROOT, finished, measured, write
 
 from tfvae import loading, runs
-from tfvae.evaluate import evaluate
 from tfvae.plots import grids
 from tfvae.second_stage import second_stage
 
@@ -29,14 +27,6 @@ def staged(run, name):
     return second_stage(run.path, "mixture:components=100", run_dir=str(path), root=str(path.parent))
 
 
-def measured(run, pictures):
-    """`evaluate` with picture metrics, kept in the run's folder."""
-    path = run.path / f"evaluate-pictures-{pictures}.json"
-    if not path.exists():
-        path.write_text(json.dumps(evaluate(run.path, samples=1, pictures=pictures), indent=1))
-    return json.loads(path.read_text())
-
-
 def main(epochs, pictures):
     rows = []
     for label, objective in MODELS.items():
@@ -48,7 +38,7 @@ def main(epochs, pictures):
         )  # fmt: skip
         second = staged(first, f"{first.path.name}-mixture")
         for sampler, run in (("prior N(0, I)", first), ("mixture of 100", second)):
-            found = measured(run, pictures)
+            found = measured(run, pictures=pictures)
             rows.append({"model": label, "sampler": sampler, "Frechet": found[METRIC], "low": found[f"{METRIC}_low"],
                          "high": found[f"{METRIC}_high"], "precision": found["precision[lenet-fashion_mnist]"],
                          "recall": found["recall[lenet-fashion_mnist]"], "marginal KL": found["marginal_kl"],

@@ -115,10 +115,8 @@ def resume(args):
 
 def finish(run, reporter, stop):
     """Say where everything is; a run that was stopped gets no pictures, but a way to go on."""
-    shown = os.path.relpath(run.path)
-    shown = str(run.path) if shown.startswith("..") else shown
     if run.status != "finished":
-        print(f"stopped and saved: {shown}\ngo on with:  tfvae resume {shown}")
+        print(f"stopped and saved: {run.shown}\ngo on with:  tfvae resume {run.shown}")
         return 128 + (stop.signal or signal.SIGINT)
     from tfvae import runs
 
@@ -128,10 +126,10 @@ def finish(run, reporter, stop):
 
     reporter.line("drawing pictures")
     paths = draw_run(run)
-    print(f"run: {shown}")
+    print(f"run: {run.shown}")
     for path in paths:
         print(f"  {pathlib.Path(path).relative_to(run.path)}")
-    print(f"next:  tfvae evaluate {shown}")
+    print(f"next:  tfvae evaluate {run.shown}")
     return 0
 
 

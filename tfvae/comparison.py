@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import math
-import os
 import pathlib
 import statistics
 
@@ -54,26 +53,21 @@ def newest(run):
     raise IntegrityError(f"Expected an intact checkpoint in {run.path}. Received: none. Train it further, or leave it.")
 
 
-def measured(run, split, samples, limit, say):
+def measured(run, split, samples, limit, say, pictures=0):
     """What `tfvae evaluate` finds, from the run's own folder if it was measured at this checkpoint before."""
     step = newest(run)
-    kept = run.path / f"evaluate-{split}-K{samples}-{limit or 'all'}-{step}.json"
+    drawn = f"-P{pictures}" if pictures else ""
+    kept = run.path / f"evaluate-{split}-K{samples}-{limit or 'all'}{drawn}-{step}.json"
     if kept.exists():
         return storage.read_json(kept)
-    say(f"measuring {shown(run)}")
+    say(f"measuring {run.shown}")
     import_tensorflow()
     from tfvae.evaluate import evaluate
 
-    found = plain(evaluate(run.path, split=split, samples=samples, limit=limit, say=say))
+    found = plain(evaluate(run.path, split=split, samples=samples, limit=limit, pictures=pictures, say=say))
     if newest(run) == step:  # else somebody trains it meanwhile, and which of the two this was is not known
         storage.write_json(kept, found)
     return found
-
-
-def shown(run):
-    """The path of a run as a person writes it."""
-    near = os.path.relpath(run.path)
-    return str(run.path) if near.startswith("..") else near
 
 
 def rows_of(runs, split="test", samples=100, limit=0, say=lambda line: None):
@@ -82,10 +76,10 @@ def rows_of(runs, split="test", samples=100, limit=0, say=lambda line: None):
     for run, settings in zip(runs, what_differs([run.config for run in runs])):
         found = measured(run, split, samples, limit, say)
         met = [bound["met"] for bound in found["constraints"]]
-        row = {"run": shown(run), "settings": settings, **{name: found[name] for name in SCORES}}
+        row = {"run": run.shown, "settings": settings, **{name: found[name] for name in SCORES}}
         rows.append(row | {MET: all(met) if met else None, "status": run.status, "images": found["images"]})
         if run.status != "finished":
-            say(f"note: {shown(run)} is {run.status}; measured as it stands")
+            say(f"note: {run.shown} is {run.status}; measured as it stands")
     return rows
 
 

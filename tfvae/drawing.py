@@ -47,6 +47,13 @@ def own_pictures(places, shape):
     return np.stack(images)
 
 
+def images_asked(args, run, model, most):
+    """The files of --images, or the first `most` images of the split."""
+    if args.images:
+        return own_pictures(args.images, model.image_shape)
+    return images_of(run, args.split, 1, most)
+
+
 def done(path):
     print(path)
     return 0
@@ -96,10 +103,7 @@ def reconstruct(args):
 
     from tfvae.plots import grids
 
-    if args.images:
-        images = own_pictures(args.images, model.image_shape)
-    else:
-        images = images_of(run, args.split, 1, args.count)
+    images = images_asked(args, run, model, args.count)
     x = model.pixels(tf.constant(images), (args.seed, 0)).numpy()
     again = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
     if grids.is_points(model.image_shape):
@@ -123,10 +127,7 @@ def complete(args):
     run, model = open_run(args.run)
     from tfvae import gallery, pictures
 
-    if args.images:
-        images = own_pictures(args.images, model.image_shape)
-    else:
-        images = images_of(run, args.split, 1, args.rows)
+    images = images_asked(args, run, model, args.rows)
     x = model.pixels(images, (args.seed, 0)).numpy()
     return done(gallery.completion_grid(x, pictures.completions(model, x, args.count, args.seed), args.output))
 

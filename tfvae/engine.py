@@ -77,6 +77,11 @@ def default_mode(model, xla="auto"):
     return own
 
 
+def compiles(model, xla="auto"):
+    """Whether a model is compiled with XLA where nothing was measured."""
+    return default_mode(model, xla) != "kernels"
+
+
 class Engine:
     """Runs a compiled model over images, one device.
 

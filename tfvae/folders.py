@@ -36,6 +36,12 @@ class Run:
         return Config.from_dict(storage.read_json(self.path / "config.json"))
 
     @property
+    def shown(self):
+        """The path as a person writes it."""
+        near = os.path.relpath(self.path)
+        return str(self.path) if near.startswith("..") else near
+
+    @property
     def status(self):
         """running, finished, stopped, failed, or interrupted: the process that ran it is gone without a word."""
         word = (self.path / "STATUS").read_text().strip()

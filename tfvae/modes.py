@@ -8,7 +8,6 @@ device, so the first long run tries all.
 import hashlib
 import json
 import os
-import pathlib
 import time
 
 import keras
@@ -27,7 +26,7 @@ TRIAL = 0.3  # seconds of steps that are timed
 
 def cache_file():
     """``$XDG_CACHE_HOME/tfvae/modes.json``; delete it to measure anew."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tfvae" / "modes.json"
+    return storage.cache_folder() / "modes.json"
 
 
 def allowed(xla):

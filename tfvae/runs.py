@@ -6,7 +6,7 @@ import numpy as np
 
 from tfvae import checkpoints, datasets, optimizers, replicas, storage
 from tfvae.config import Config
-from tfvae.engine import default_mode
+from tfvae.engine import compiles
 from tfvae.environment import describe_environment
 from tfvae.errors import DataError, IntegrityError, UsageError
 from tfvae.factory import build
@@ -57,7 +57,7 @@ def compile_for(model, config, count, slower=0):
     rate = optimizers.Rate(config.learning_rate * 0.5**slower, config.schedule, steps, config.rate_warmup)
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     optimizer = optimizers.Adam(rate, global_clipnorm=config.clip_norm or None, **average)
-    model.compile(optimizer, jit_compile=default_mode(model, config.xla) != "kernels")
+    model.compile(optimizer, jit_compile=compiles(model, config.xla))
     model.optimizer.build(model.trainable_variables)
 
 

@@ -23,6 +23,11 @@ def explained(path):
         ) from error
 
 
+def cache_folder():
+    """``$XDG_CACHE_HOME/tfvae``: what can be made anew."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tfvae"
+
+
 def sync_folder(path):
     """Make a rename inside `path` survive a power cut."""
     handle = os.open(path, os.O_RDONLY)

@@ -42,7 +42,7 @@ def live(folder):
     return model
 
 
-def test_images(config):
+def held_out_images(config):
     """Test images as the SavedModel takes them, float32 in [0, 1], their labels, and the bytes."""
     images, labels = (array[:IMAGES] for array in datasets.load(config.dataset, "test", raw_dir=config.raw_dir))
     if config.binarize == "static":
@@ -53,7 +53,7 @@ def test_images(config):
 def numbers_of(folder):
     """{name: value} measured from the shipped files: from the SavedModel, and the bound from the weights."""
     config = Config.from_dict(storage.read_json(folder / "config.json"))
-    x, labels, images = test_images(config)
+    x, labels, images = held_out_images(config)
     calls = tf.saved_model.load(str(savedmodel.find(folder / "saved_model"))).signatures
     model, found = live(folder), []
     given = conditions_of(model, labels, x)
@@ -130,7 +130,7 @@ def fill(folder, run):
 def draw(folder, model, run):
     """samples.png or completions.png, reconstructions.png (points.png for points) and curves.png."""
     curves.training_curves(run.rows, folder / "curves.png", f"{run.config.objective} on {run.config.dataset}")
-    x, labels, _ = test_images(run.config)
+    x, labels, _ = held_out_images(run.config)
     if grids.is_points(model.image_shape):
         shutil.copy(draw_points(run, model, x, labels)[0], folder / "points.png")
         return

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import rng, runs, storage
-from tfvae.engine import default_mode
+from tfvae.engine import compiles
 from tfvae.errors import UsageError
 from tfvae.plots.planes import information_plane, lower_hull
 
@@ -28,7 +28,7 @@ def rd_curve(run, points=9, split="test", limit=0, seed=0, values=None):
     images = images[: limit or None]
     measure = tf.function(
         lambda x, value, index: model.measures(model.terms(x, 1, rng.fold((seed, 3), index), condition=value)),
-        jit_compile=default_mode(model) != "kernels",
+        jit_compile=compiles(model),
         autograph=False,
     )
     rows = []

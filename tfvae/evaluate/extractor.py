@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvae import datasets
+from tfvae import datasets, storage
 from tfvae.errors import DataError
 
 EPOCHS, BATCH, FEATURES = 3, 128, 64
@@ -17,7 +17,7 @@ RECIPE = 1  # of this file; a new one does not read the files of an old one
 
 def cache_folder():
     """``$XDG_CACHE_HOME/tfvae/extractors``; delete it to train anew."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tfvae" / "extractors"
+    return storage.cache_folder() / "extractors"
 
 
 def lenet(image_shape, classes, seed=0):

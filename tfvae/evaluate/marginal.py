@@ -35,6 +35,11 @@ def log_aggregate(z, mean, log_stddev):
     return np.concatenate(found)
 
 
+def in_turn(count, draws):
+    """Which of `count` posteriors each draw is from, [draws]: each has its share, which lowers the variance."""
+    return np.arange(draws) % count if draws >= count else np.linspace(0, count - 1, draws).astype(int)
+
+
 def marginal_kl(mean, log_stddev, log_prior, draws=DRAWS, seed=0):
     """KL(q(z) || p(z)) of the posteriors N(mean_i, diag stddev_i^2), [n, L] each: -> `Marginal`.
 
@@ -48,8 +53,7 @@ def marginal_kl(mean, log_stddev, log_prior, draws=DRAWS, seed=0):
     count, latent = mean.shape
     if not draws >= 2:
         raise UsageError(f"Expected draws >= 2. Received: {draws}.")
-    # Posteriors in turn rather than at random: each has its share, which lowers the variance.
-    which = np.arange(draws) % count if draws >= count else np.linspace(0, count - 1, draws).astype(int)
+    which = in_turn(count, draws)
     noise = rng.normal([draws, latent], rng.fold((seed, 0), 11)).numpy().astype(np.float64)
     z = mean[which] + np.exp(np.asarray(log_stddev, np.float64)[which]) * noise
     log_p = np.asarray(log_prior(tf.constant(z, tf.float32)), np.float64)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvae.errors import UsageError, unknown
-from tfvae.evaluate.marginal import log_aggregate
+from tfvae.evaluate.marginal import in_turn, log_aggregate
 from tfvae.evaluate.quality import checked, squared_distances
 
 ROOM = 4_000_000  # numbers held at once
@@ -69,8 +69,7 @@ def marginal_kl_dims(mean, log_stddev, *, draws=2000, seed=0):
     mean, log_stddev = np.asarray(mean, np.float64), np.asarray(log_stddev, np.float64)
     if not draws >= 2:
         raise UsageError(f"Expected draws >= 2. Received: {draws}.")
-    # Posteriors in turn: each has its share, which lowers the variance.
-    which = np.arange(draws) % len(mean) if draws >= len(mean) else np.linspace(0, len(mean) - 1, draws).astype(int)
+    which = in_turn(len(mean), draws)
     noise = np.random.default_rng(seed).standard_normal((draws, mean.shape[1]))
     z = mean[which] + np.exp(log_stddev[which]) * noise
     log_q = np.stack([log_aggregate(z[:, [d]], mean[:, [d]], log_stddev[:, [d]]) for d in range(z.shape[1])], axis=1)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfvae import rng, runs
 from tfvae.constraints import violations
-from tfvae.engine import default_mode
+from tfvae.engine import compiles
 from tfvae.errors import UsageError
 from tfvae.evaluate.latents import active_units, posteriors
 from tfvae.evaluate.marginal import marginal_kl
@@ -32,7 +32,7 @@ class Scorer:
         self.bounds = getattr(model, "bounds", ())
         room = ELEMENTS // (IMAGES * math.prod(model.image_shape[:2]) * model.likelihood.features)
         self.chunk = max(1, min(SAMPLES, room))
-        jit = default_mode(model) != "kernels"
+        jit = compiles(model)
         self.sums = tf.function(self._sums, jit_compile=jit, autograph=False, reduce_retracing=False)
 
     def _sums(self, x, labels, seed, samples):
