@@ -12,7 +12,7 @@ from tfvae import specs, storage
 from tfvae.environment import import_tensorflow
 from tfvae.errors import IntegrityError
 from tfvae.folders import find
-from tfvae.inspection import aligned, plain, text_of
+from tfvae.inspection import aligned, markdown, plain, text_of
 from tfvae.progress import Plain
 
 SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active_units")
@@ -157,10 +157,8 @@ def as_markdown(rows, groups, asked, pictures):
     """The tables and pictures as one Markdown page."""
     told = f"{asked['split']} split, {rows[0]['images']} images, nll from K={asked['samples']} samples; nats per image."
     parts = [f"# {len(rows)} runs", told]
-    for title, (head, *body) in tables(rows, groups).items():
-        lines = [head, ["---"] * len(head), *body]
-        text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-        parts += [f"## {title[0].upper()}{title[1:]}", text]
+    for title, lines in tables(rows, groups).items():
+        parts += [f"## {title[0].upper()}{title[1:]}", markdown(lines)]
     parts += [f"![{path.stem}]({path.name})" for path in pictures]
     return ("\n\n".join(parts) + "\n").encode()
 

@@ -25,6 +25,12 @@ def aligned(rows):
     return "\n".join(line.rstrip() for line in lines)
 
 
+def markdown(rows):
+    """Header and rows of texts as a table in Markdown."""
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows)
+
+
 def plain(value):
     """`value` as JSON knows it: NumPy scalars become Python's, NaN and infinities null."""
     if isinstance(value, dict):

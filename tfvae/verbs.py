@@ -13,6 +13,7 @@ from tfvae.flags import (
     add_json,
     add_own_images,
     add_picture,
+    add_place,
     add_root,
     add_run,
     add_serving,
@@ -172,6 +173,13 @@ def build_export(parser):
     parser.add_argument("--format", choices=formats, default="savedmodel", metavar="FORMAT", help=text)
 
 
+def build_explore(parser):
+    add_place(parser, 8510, "the page")
+    text = "a model of a TensorFlow Serving that runs already: http://HOST:8501/v1/models/NAME"
+    parser.add_argument("--server", default="", metavar="URL", help=text)
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+
+
 def build_inspect(parser):
     parser.add_argument("path", metavar="PATH", help="SavedModel or run folder")
     add_json(parser)
@@ -185,6 +193,16 @@ def build_zoo(parser):
     parser.add_argument("place", nargs="?", default="", metavar="PLACE", help=text)
     parser.add_argument("--quick", action="store_true", help="of verify: hashes only")
     add_json(parser)
+
+
+def build_experiment(parser):
+    parser.add_argument("action", choices=("list", "run"), metavar="ACTION", help="list, run")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of experiments; all: every one")
+    parser.add_argument("--quick", action="store_true", help="2 epochs of 2,000 images: to see that it works")
+    text = "the folder of pages and of their index (default: experiments)"
+    parser.add_argument("-o", "--output", default="experiments", metavar="DIR", help=text)
+    add_root(parser)
+    add_count(parser, "--jobs", 1, "runs side by side")
 
 
 def build_data(parser):
@@ -206,6 +224,7 @@ VERBS = {
     "resume": ("go on with a stopped run, or train one longer", build_resume, "tfvae.commands:resume"),
     "sweep": ("train every combination of lists of settings", build_sweep, "tfvae.sweep:sweep"),
     "compare": ("runs beside each other: table, planes, samples", build_compare, "tfvae.comparison:compare"),
+    "experiment": ("published tables and plots: list, run", build_experiment, "tfvae.experiments.command:experiment"),
     "second-stage": ("a better sampler: fit the prior to codes", build_second_stage, "tfvae.commands:second_stage"),
     "evaluate": ("ELBO, bound on log p(x), bits/dim, rate, ...", build_evaluate, "tfvae.commands:evaluate"),
     "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.commands:rd_curve"),
@@ -217,6 +236,7 @@ VERBS = {
     "interpolate": ("move from one image to another", build_interpolate, "tfvae.drawing:interpolate"),
     "export": ("write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.commands:export"),
     "serve": ("answer requests over HTTP as TensorFlow Serving does", add_serving, "tfvae.serving.command:serve"),
+    "explore": ("a page in the browser: sliders, samples, your images", build_explore, "tfvae.explore.command:explore"),
     "zoo": ("trained models by name: list, info, verify, get, train, add", build_zoo, "tfvae.zoo:zoo"),
     "inspect": ("what a SavedModel offers and may do, without loading it", build_inspect, "tfvae.inspection:inspect"),
     "data": ("data sets: list, prepare, info", build_data, "tfvae.inspection:data"),
