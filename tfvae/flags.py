@@ -178,15 +178,19 @@ def add_json(parser):
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
 
 
-def add_serving(parser):
-    """What a server of one model needs to know."""
+def add_place(parser, port, what):
+    """What any server of one model needs to know."""
     add_run(parser, what="run folder, SavedModel or zoo:NAME")
     add_trust(parser)
-    add_count(parser, "--port", 8501, "of the REST API; 0: any free one", least=0)
+    add_count(parser, "--port", port, f"of {what}; 0: any free one", least=0)
     text = "address to listen on (default: 127.0.0.1, this machine alone)"
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text)
     text = "of the model in URLs (default: the SavedModel's folder; model for a run)"
     parser.add_argument("--name", default="", metavar="NAME", help=text)
+
+
+def add_serving(parser):
+    add_place(parser, 8501, "the REST API")
     text = "auto (default): TensorFlow Serving's tensorflow_model_server where it is installed, else python"
     backends = ("auto", "tensorflow_model_server", "python")
     parser.add_argument("--backend", choices=backends, default="auto", metavar="BACKEND", help=text)
