@@ -118,7 +118,7 @@ def test_scores_are_kept_until_the_run_is_trained_further(trained, tmp_path, mon
     shutil.copytree(trained[2].path, tmp_path / "run")
     run, calls = runs.find(tmp_path / "run"), []
 
-    def evaluate(path, split, samples, limit, say):
+    def evaluate(path, split, samples, limit, pictures, say):
         calls.append((path, split, samples, limit))
         return dict.fromkeys(comparison.SCORES, float(len(calls))) | {"constraints": [], "images": limit}
 

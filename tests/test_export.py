@@ -14,13 +14,13 @@ from PIL import Image
 from test_conformance import ARCHITECTURES, LIKELIHOODS, PRIORS
 
 import tfvae
-from tfvae import export, formats, loading, runs, savedmodel, storage
+from tfvae import card, config, export, formats, loading, runs, savedmodel, storage
 from tfvae.cli import main
 from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
 
 CLIENT = pathlib.Path(__file__).parents[1] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, BATCHES, SEED, TEMPERATURE = (8, 8, 3), (1, 2, 7, 64), (3, -4), 0.7
-MLP = ARCHITECTURES["mlp"]
+MLP, STEPS = ARCHITECTURES["mlp"], 2  # of its ConvDraw
 # Every architecture once, each with the next likelihood and prior. The whole product is under `slow`.
 CASES = {
     f"{likelihood}-{arch}-{prior}": {
@@ -49,6 +49,8 @@ for folder in sorted(root.glob("*/1")):
                  "sample": {"n": tf.constant(n), "seed": seed, "temperature": temperature},
                  "elbo": {"x": x, "seed": seed}, "decode_png": {"z": z[:n]},
                  "sample_png": {"n": tf.constant(n), "seed": seed, "temperature": temperature}}
+        if "draw" in call:
+            asked["draw"] = asked["sample"]
         for name, inputs in asked.items():
             for key, value in call[name](**inputs).items():
                 found[f"{name}/{key}/{n}"] = value.numpy()
@@ -99,6 +101,7 @@ def live(model, x, z):
     """{signature/output: array} of the live model, eager, for byte images x and codes z of one batch."""
     mean, stddev = model.encode(x)
     terms = model.terms(x, seed=SEED)
+    drawn = {"draw/frames": steps_of(model, len(x))} if hasattr(model.arch, "canvases") else {}
     numbers = model.measures(terms)
     return {
         "decode/image": model.decode(z),
@@ -108,7 +111,14 @@ def live(model, x, z):
         "reconstruct/image": model.decode(mean),
         "sample/image": model.sample(len(x), SEED, TEMPERATURE),
         **{f"elbo/{name}": numbers[name] for name in ("elbo", "rate", "distortion")},
+        **drawn,
     }
+
+
+def steps_of(model, n):
+    """The picture after each step, one by one, [n, S, H, W, C]."""
+    z = TEMPERATURE * model.prior.sample(n, tf.constant(SEED), model.arch.encode)
+    return np.stack([model.likelihood.mean(canvas) for canvas in model.arch.canvases(z)], axis=1)
 
 
 def check_equal(model, found, x, z):
@@ -209,8 +219,12 @@ GOLDEN = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_signatures_are_golden(name, exported):
-    """Names, types and shapes are what clients are written against."""
+    """Names, types and shapes are what clients are written against; ConvDraw has one more."""
     found = savedmodel.describe(exported[0] / name / "1")["signatures"]
+    if "-convdraw-" in name:
+        draw = found.pop("draw")
+        assert draw["inputs"] == found["sample"]["inputs"]
+        assert draw["outputs"] == {"frames": {"dtype": "float32", "shape": [None, STEPS, *SHAPE]}}
     latent = found["decode"]["inputs"]["z"]["shape"][1]
     flat = {
         key: tuple({k: (v["dtype"], v["shape"]) for k, v in sides[side].items()} for side in ("inputs", "outputs"))
@@ -275,6 +289,26 @@ def test_warm_up_covers_every_signature(exported):
         found = call[seen[-1]](**{key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()})
         assert all(value.shape[0] == 1 for value in found.values())
     assert sorted(seen) == sorted(GOLDEN)
+
+
+def test_the_steps_of_a_drawing(models, exported):
+    """They end with the sample of the same seed; n is bounded by images times steps; the warm-up has one."""
+    (name,) = (name for name in CASES if "-convdraw-" in name)
+    folder = exported[0] / name / "1"
+    call = tf.saved_model.load(str(folder)).signatures
+    asked = {"seed": tf.constant(SEED), "temperature": tf.constant(TEMPERATURE)}
+    frames = call["draw"](n=tf.constant(5), **asked)["frames"].numpy()
+    np.testing.assert_allclose(frames[:, -1], call["sample"](n=tf.constant(5), **asked)["image"], atol=1e-6)
+    assert np.abs(frames[:, 0] - frames[:, -1]).max() > 0.01
+    most = export.max_images(models[name]) // STEPS
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"1 <= n <= {most}"):
+        call["draw"](n=tf.constant(most + 1), **asked)
+    records = b"".join(record.numpy() for record in tf.data.TFRecordDataset(str(folder / export.WARMUP)))
+    assert b"draw" in records
+    rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
+    text = card.text(storage.read_json(folder / savedmodel.MANIFEST) | rest, {})
+    assert f"| `draw` | input | `n` | int32 [] | images to draw, 1 to {most} |" in text
+    assert "| `draw` | output | `frames` |" in text
 
 
 def test_the_model_refuses_what_it_cannot_answer(exported):

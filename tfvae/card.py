@@ -5,10 +5,11 @@ from tfvae.config import Config
 MEANINGS = {
     "z": "code of an image; N(0, I) under the prior `normal`",
     "x": "pixels in [0, 1]",
-    "n": "images to draw, 1 to {max_n}",
+    "n": "images to draw, 1 to {most}",
     "seed": "of all draws, two whole numbers; the same ones give the same answer",
     "temperature": "times the prior's deviations from its centre, >= 0; 1 is the prior",
     "image": "mean of p(x given z), pixels in [0, 1]",
+    "frames": "the image after each step of drawing; the last is that of `sample`",
     "mean": "of q(z given x)",
     "stddev": "of q(z given x)",
     "elbo": "-(rate + distortion), nats per image",
@@ -47,9 +48,11 @@ def shape_text(spec):
 def signature_rows(about):
     """One row for each tensor of each signature."""
     for name, signature in about["signatures"].items():
+        frames = signature["outputs"].get("frames", {"shape": [None, 1]})
+        most = max(1, about["max_n"] // frames["shape"][1])  # as `export.drawing` has it
         for side in ("inputs", "outputs"):
             for key, spec in signature[side].items():
-                meaning = MEANINGS.get(key, "").format(max_n=about["max_n"], condition=condition_text(about))
+                meaning = MEANINGS.get(key, "").format(most=most, condition=condition_text(about))
                 yield f"`{name}`", side[:-1], f"`{key}`", shape_text(spec), meaning
 
 

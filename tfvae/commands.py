@@ -12,16 +12,8 @@ from tfvae.cli import settings_of
 from tfvae.environment import import_tensorflow
 from tfvae.errors import UsageError
 from tfvae.folders import check_place, find, unfinished
-from tfvae.inspection import aligned, plain, text_of
+from tfvae.inspection import aligned, plain
 from tfvae.progress import Live, Plain
-
-UNITS = {
-    "elbo": "nats per image", "nll": "nats per image", "nll_standard_error": "nats per image",
-    "rate": "nats per image", "distortion": "nats per image", "distortion_optimal_sigma": "nats per image",
-    "sq_err": "sum over pixels in [0, 1]", "bits_per_dim": "bits per dimension",
-    "active_units": "latent dimensions", "seconds": "s", "marginal_kl": "nats per image",
-    "marginal_kl_standard_error": "nats per image", "mutual_information": "nats per image",
-}  # fmt: skip
 
 
 class Interrupts:
@@ -173,10 +165,14 @@ def fit_second_stage(run, prior, run_dir="", root="runs"):
 def evaluate(args):
     """``tfvae evaluate RUN``."""
     find(args.run)
+    if args.extractor != "lenet" and not args.pictures:
+        raise UsageError("Expected --pictures N with --extractor: it compares N samples. Received: none.")
     import_tensorflow()
     from tfvae.evaluate import evaluate as measure
+    from tfvae.evaluate.text import table
 
-    asked = {name: getattr(args, name) for name in ("split", "samples", "limit", "seed", "pictures")}
+    names = ("split", "samples", "limit", "seed", "pictures", "extractor", "trust")
+    asked = {name: getattr(args, name) for name in names}
     found = plain(measure(args.run, **asked, say=make_reporter().line))
     if args.json:
         print(json.dumps(found, allow_nan=False))
@@ -201,16 +197,3 @@ def rd_curve(args):
     for path in (*write_curve(rows, run.path / "plots"), posteriors):
         print(path)
     return 0
-
-
-def table(found):
-    """The numbers of `evaluate` in aligned columns, with units; constraints one a line."""
-    rows = [
-        (name, f"{value:.6g}" if isinstance(value, float) else text_of(value), UNITS.get(name, ""))
-        for name, value in found.items()
-        if not isinstance(value, (list, dict))
-    ]
-    for bound in found.get("constraints", ()):
-        state = "met" if bound["met"] else "NOT met"
-        rows.append((f"constraint {bound['text']}", state, f"violation {bound['violation']:+.4g}"))
-    return aligned(rows)

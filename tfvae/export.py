@@ -11,7 +11,7 @@ import platform
 import numpy as np
 import tensorflow as tf
 
-from tfvae import card, runs, savedmodel, storage
+from tfvae import card, conditions, pictures, runs, savedmodel, storage
 from tfvae.environment import version
 from tfvae.errors import DivergedError
 from tfvae.folders import find
@@ -121,7 +121,7 @@ def functions_of(model):
     x = tf.TensorSpec([None, *model.image_shape], name="x")
     n, seed = tf.TensorSpec([], tf.int32, name="n"), tf.TensorSpec([2], tf.int32, name="seed")
     temperature = tf.TensorSpec([], name="temperature")
-    most, told = max_images(model), condition_specs(model.told)
+    told = condition_specs(model.told)
 
     def given(x):
         x = checked(x, tf.reduce_all((x >= 0.0) & (x <= 1.0)), "Expected pixels x in [0, 1].")
@@ -139,10 +139,8 @@ def functions_of(model):
         return {"image": model.decode(z, sound(model.told, condition, tf.shape(z)[:1]))}
 
     def sample(n, seed, temperature, condition=None):
-        n = checked(n, (n >= 1) & (n <= most), f"Expected 1 <= n <= {most}.")
-        fine = tf.math.is_finite(temperature) & (temperature >= 0.0)
-        temperature = checked(temperature, fine, "Expected a finite temperature >= 0.")
-        return {"image": model.sample(n, seed, temperature, sound(model.told, condition, tf.stack([n, 1])))}
+        n, temperature, condition = asked(model, max_images(model), n, temperature, condition)
+        return {"image": model.sample(n, seed, temperature, condition)}
 
     def reconstruct(x, condition=None):  # from the mean: noise would make an answer depend on its place in a batch
         return decode_(encode(x, condition)["mean"], condition)
@@ -155,9 +153,31 @@ def functions_of(model):
     decode_, sample_ = compiled(decode, z, *told), compiled(sample, n, seed, temperature, *told)
     found = {"decode": decode_, "sample": sample_, "encode": encode}
     found |= {"reconstruct": compiled(reconstruct, x, *told), "elbo": compiled(elbo, x, seed, *told)}
+    if hasattr(model.arch, "canvases"):
+        found["draw"] = compiled(drawing(model), n, seed, temperature, *told)
     if model.image_shape[-1] in (1, 3, 4):  # those that a PNG can have
         found |= {f"{name}_png": as_png(found[name]) for name in ("decode", "sample")}
     return found
+
+
+def drawing(model):
+    """The function of a model that draws in steps: as `sample`, but the picture after each of them, [n, S, H, W, C]."""
+    most = max(1, max_images(model) // model.arch.steps)
+
+    def draw(n, seed, temperature, condition=None):
+        n, temperature, condition = asked(model, most, n, temperature, condition)
+        z = temperature * model.prior.sample(n, seed, model.arch.encode)
+        return {"frames": pictures.frames(model, z, conditions.context(model.told, condition, n))}
+
+    return draw
+
+
+def asked(model, most, n, temperature, condition):
+    """(n, temperature, condition) of a signature that draws at most `most` images, after checks."""
+    n = checked(n, (n >= 1) & (n <= most), f"Expected 1 <= n <= {most}.")
+    fine = tf.math.is_finite(temperature) & (temperature >= 0.0)
+    temperature = checked(temperature, fine, "Expected a finite temperature >= 0.")
+    return n, temperature, sound(model.told, condition, tf.stack([n, 1]))
 
 
 def compiled(function, *specs):

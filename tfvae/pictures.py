@@ -93,8 +93,13 @@ def strip(model, count, seed=0, steps=0, temperature=1.0, condition=None):
         z = temperature * model.prior.sample(count, rng.as_seed((seed, 0)), arch.encode)
     else:
         z = temperature * rng.normal([count, steps * arch.latent // arch.steps], rng.as_seed((seed, 0)), axis=0)
-    canvases = arch.canvases(z, conditions.context(model.told, condition, count))
-    return np.stack([model.likelihood.mean(canvas).numpy() for canvas in canvases], axis=1)
+    return frames(model, z, conditions.context(model.told, condition, count)).numpy()
+
+
+def frames(model, z, context):
+    """The picture after each step that z [N, L] is long enough for, [N, S, H, W, C]; the same in a graph."""
+    canvases = tf.unstack(model.arch.canvases(z, context))
+    return tf.stack([model.likelihood.mean(canvas) for canvas in canvases], axis=1)
 
 
 def completions(model, images, count, seed=0):

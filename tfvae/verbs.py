@@ -104,6 +104,9 @@ def build_evaluate(parser):
     add_run(parser)
     add_split(parser)
     add_count(parser, "--pictures", 0, "also compare N samples with the split's images", least=0)
+    text = "whose features compare them: lenet (of the data set's labels), inception, or a SavedModel (default: lenet)"
+    parser.add_argument("--extractor", default="lenet", metavar="NAME", help=text)
+    add_trust(parser)
     add_count(parser, "--samples", 100, "K, draws of z per image for the bound on log p(x)")
     add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
     add_count(parser, "--seed", 0, "of the draws", least=0)

@@ -41,6 +41,16 @@ def lenet(image_shape, classes, seed=0):
     )
 
 
+def in_batches(function, images, size=500):
+    """The outputs of `function` of float32 pixels in [0, 1], NumPy, for images [N, H, W, C], uint8 or float."""
+    images, found = np.asarray(images), []
+    for start in range(0, len(images), size):
+        x = images[start : start + size]
+        x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
+        found.append([np.asarray(values) for values in function(tf.constant(x, tf.float32))])
+    return tuple(np.concatenate(parts) for parts in zip(*found))
+
+
 class Extractor:
     """Features and labels of pictures.
 
@@ -56,13 +66,7 @@ class Extractor:
 
     def __call__(self, images):
         """Images, uint8 or float in [0, 1] -> features [N, 64], logits [N, classes]."""
-        images = np.asarray(images)
-        found = []
-        for start in range(0, len(images), 500):
-            x = images[start : start + 500]
-            x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
-            found.append([values.numpy() for values in self._both(tf.constant(x, tf.float32))])
-        return tuple(np.concatenate(parts) for parts in zip(*found))
+        return in_batches(self._both, images)
 
     def accuracy(self, images, labels):
         """The share of images whose label it gives."""

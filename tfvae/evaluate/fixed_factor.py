@@ -9,6 +9,8 @@ import numpy as np
 from tfvae.errors import UsageError
 from tfvae.evaluate.disentanglement import checked, classifier, halves
 
+POINTS, VOTES = 4000, 800  # of the beta-VAE and of the FactorVAE score
+
 
 def alike(values, rows, size, draw):
     """Indices [rows, size] of data; those of a row share the value of a datum drawn at random. values [N]."""
@@ -26,7 +28,7 @@ def check_counts(**counts):
             raise UsageError(f"Expected {name} >= {least}. Received: {value}.")
 
 
-def beta_vae_score(codes, factors, *, points=4000, pairs=64, seed=0):
+def beta_vae_score(codes, factors, *, points=POINTS, pairs=64, seed=0):
     """Accuracy of a linear classifier that is told the mean of |z - z'| over pairs alike in one factor, and names it.
 
     Higgins et al. (2017): a code that stands for the fixed factor differs least. In [0, 1]; 1 also when a factor is
@@ -61,7 +63,7 @@ def votes(codes, factors, each, batch, draw):
     return np.array(table).T
 
 
-def factor_vae_score(codes, factors, *, count=800, batch=64, least_variance=0.0, seed=0):
+def factor_vae_score(codes, factors, *, count=VOTES, batch=64, least_variance=0.0, seed=0):
     """Accuracy of the majority vote "the code that varies least -> the factor that was fixed" (Kim & Mnih, 2018).
 
     In [0, 1]; 1 only if each factor has a code of its own that no other factor moves as little. The vote is learnt from

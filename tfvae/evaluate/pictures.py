@@ -3,11 +3,12 @@
 import numpy as np
 
 from tfvae.errors import UsageError
-from tfvae.evaluate import quality
-from tfvae.evaluate.extractor import extractor_for
+from tfvae.evaluate import intervals, quality
 
 AT_ONCE = 500
 NEIGHBOURHOOD = 5000  # images at most for what compares all pairs
+SMALL = 256  # features, whose Frechet distance is quick enough to be bootstrapped
+LEAST = 12  # so that half of them have 5 neighbours
 SEED = 17  # of the samples, apart from those that a user draws
 
 
@@ -21,31 +22,45 @@ def sampled(model, count, seed=0, condition=None):
     return np.concatenate(found)
 
 
-def picture_metrics(model, config, images, count, seed=0, say=lambda line: None):
+def compared(real, fake, seed=0):
+    """{metric: (value, low, high)} of two sets of features [N, D]; what compares all pairs takes 5,000 of each."""
+    some = real[:NEIGHBOURHOOD], fake[:NEIGHBOURHOOD]
+
+    def scores(u, v):
+        return [quality.kid(u, v), *quality.prdc(u, v).values()]
+
+    found = dict(zip(("kid", *quality.PRDC), zip(*intervals.half_splits(scores, some, seed=seed))))
+    found |= {name: np.clip(found[name], 0.0, highest) for name, highest in quality.PRDC.items()}
+    if real.shape[1] <= SMALL:
+        return {"frechet": intervals.bootstrap(quality.frechet, real, fake, seed=seed)} | found
+    # 200 roots of large matrices would take hours
+    halves = intervals.half_splits(lambda u, v: [quality.frechet(u, v)], (real, fake), splits=3, seed=seed)
+    return {"frechet": [part[0] for part in halves]} | found
+
+
+def check_enough(count, images):
+    """Refuse fewer than 12 samples or images."""
+    if min(count, images) < LEAST:
+        raise UsageError(f"Expected at least {LEAST} samples and images. Received: {count} and {images}.")
+
+
+def picture_metrics(model, extractor, images, count, seed=0):
     """{metric[extractor]: value} of `count` samples beside `images`; _low and _high are a 95% interval.
 
     ``frechet`` and ``kid`` are distances, ``precision recall density coverage`` shares (all of at most 5,000 of
     each); for a model with condition=labels, from which every label is drawn equally often, ``label_agreement`` is how
-    often the classifier sees the label that was asked for.
+    often the classifier of an extractor that has one sees the label that was asked for.
 
-    Raises:
-        UsageError: fewer than 10 samples or images.
+    Args:
+        extractor: see `foreign.extractor_of`.
     """
-    if min(count, len(images)) < 10:
-        raise UsageError(f"Expected at least 10 samples and images. Received: {count} and {len(images)}.")
-    extractor = extractor_for(config.dataset, config.raw_dir, say)
+    check_enough(count, len(images))
     labels = None
     if model.told is not None and model.told.name == "labels":
         labels = np.arange(count) % model.told.width
     fake, logits = extractor(sampled(model, count, seed, labels))
-    real, _ = extractor(images)
-    some = real[:NEIGHBOURHOOD], fake[:NEIGHBOURHOOD]
-    intervals = {"frechet": quality.bootstrap(quality.frechet, real, fake)}
-    if labels is not None:
-        intervals["label_agreement"] = quality.agreement(int((logits.argmax(1) == labels).sum()), count)
-    found = {}
-    for name, values in intervals.items():
-        name = f"{name}[{extractor.name}]"
-        found |= dict(zip((name, f"{name}_low", f"{name}_high"), values))
-    plain = {"kid": quality.kid(*some), **quality.prdc(*some)}
-    return found | {f"{name}[{extractor.name}]": value for name, value in plain.items()} | {"pictures": count}
+    found = compared(extractor(images)[0], fake, seed)
+    if labels is not None and logits is not None:
+        found["label_agreement"] = intervals.agreement(int((logits.argmax(1) == labels).sum()), count)
+    rows = {f"{name}[{extractor.name}]": values for name, values in found.items()}
+    return intervals.named(rows) | {"pictures": count}

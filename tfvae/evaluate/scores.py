@@ -1,20 +1,15 @@
 """Bounds, rate, distortion and errors of a model on a split, compiled and in chunks of samples."""
 
 import math
-import time
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae import rng, runs
+from tfvae import rng
 from tfvae.constraints import violations
 from tfvae.engine import compiles
 from tfvae.errors import UsageError
-from tfvae.evaluate.latents import active_units, posteriors
-from tfvae.evaluate.marginal import marginal_kl
-from tfvae.evaluate.pictures import picture_metrics
 from tfvae.terms import log_weights
-from tfvae.verdict import TOLERANCE
 
 # Draws decoded at once: 100 images x 50 samples keep a 784-pixel batch at 16 MB.
 IMAGES, SAMPLES, ELEMENTS = 100, 50, 4_000_000
@@ -94,86 +89,16 @@ def fitted_mse(model, images, seed=0, labels=None):
     return float(found["sq_err"].mean() / math.prod(model.image_shape))
 
 
-def constraint_rows(model, found):
-    """[{text, violation, scale, met}] of GECO's constraints on the images scored."""
-    return [
-        {
-            "text": bound.text,
-            "violation": float(values.mean()),
-            "scale": bound.scale,
-            "met": bool(values.mean() <= TOLERANCE * bound.scale),
-        }
-        for bound, values in zip(getattr(model, "bounds", ()), found.get("violations", ()))
-    ]
-
-
 def bits_per_dim(model, images, samples, seed, clean_bound, labels=None):
-    """Bits per dimension of 8-bit data (of binary data for a Bernoulli), or None where the two do not fit."""
+    """Bits per dimension of 8-bit data (of binary data for a Bernoulli) of each image, [N], or None if they do not fit.
+
+    Args:
+        clean_bound: [N], the bound as `score` gives it without dequantisation.
+    """
     if images.dtype != np.uint8:
         return None
     if model.likelihood.kind == "binary" and model.binarize == "none" and not np.isin(images, (0, 255)).all():
         return None  # grey levels as probabilities are no likelihood of the data
     if model.likelihood.kind == "continuous":
         clean_bound = score(model, images, samples, seed, dequantize=True, labels=labels)["bound"]
-    return float(model.likelihood.bits_per_dim(clean_bound.mean()))
-
-
-def marginal_rows(model, mean, log_stddev, rate, seed):
-    """KL(q(z) || p(z)) and what the codes tell about the images, where q(z|x) is one normal."""
-    if model.arch.sequential or model.told is not None:
-        return {}
-    found = marginal_kl(mean, log_stddev, model.prior.distribution(model.arch.encode).log_prob, seed=seed)
-    return {
-        "marginal_kl": found.kl,
-        "marginal_kl_standard_error": found.standard_error,
-        "marginal_posteriors": found.posteriors,
-        "mutual_information": rate - found.kl,
-    }
-
-
-def evaluate(run, split="test", samples=100, limit=0, seed=0, pictures=0, say=lambda line: None):
-    """Everything `tfvae evaluate` prints, as one dict; nats per image unless named otherwise.
-
-    ``elbo``, ``nll`` (minus the K-sample bound), ``rate``, ``distortion``, ``sq_err`` (pixels in [0, 1], z drawn from
-    q), ``distortion_optimal_sigma`` (a Gaussian whose sigma^2 is the MSE on the training images), ``bits_per_dim``
-    (continuous densities are scored on (x + u) / 256), ``active_units``, ``marginal_kl`` of q(z), the mean of
-    ``marginal_posteriors`` posteriors, and ``mutual_information`` (rate - marginal_kl, at most log n) where z is drawn
-    at once, ``constraints``, and those of `picture_metrics`.
-
-    Args:
-        run: a run folder. split: train, validation or test. samples: K. limit: the first N images; 0: all.
-        pictures: how many samples to compare with the images of the split; 0: none.
-        say: called with a line before anything that takes long.
-    """
-    begun = time.perf_counter()
-    found_run = runs.find(run)
-    config, model = found_run.config, runs.load(run)
-    if split not in ("train", "validation", "test"):
-        raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
-    images, labels = (array[: limit or None] for array in runs.data_of(config, split))
-    if not len(images):
-        raise UsageError(f"Expected images in split {split!r}. Received: none (validation={config.validation}).")
-    found = score(model, images, samples, seed, labels=labels)
-    train_images, train_labels = runs.data_of(config, "train")
-    mse = fitted_mse(model, train_images, seed, train_labels)
-    dims = math.prod(model.image_shape)
-    means = {name: float(found[name].mean()) for name in ("elbo", "rate", "distortion", "sq_err")}
-    optimal = 0.5 * dims * math.log(2 * math.pi * mse) + means["sq_err"] / (2 * mse)
-    latents = posteriors(model, images, labels)
-    return {
-        "run": str(found_run.path),
-        "split": split,
-        "images": len(images),
-        "samples": samples,
-        **means,
-        "nll": -float(found["bound"].mean()),
-        "nll_standard_error": float(found["bound"].std(ddof=1) / math.sqrt(len(images))) if len(images) > 1 else None,
-        "bits_per_dim": bits_per_dim(model, images, samples, seed, found["bound"], labels),
-        "distortion_optimal_sigma": optimal,
-        "active_units": active_units(latents[0]),
-        "latent": model.arch.latent,
-        **marginal_rows(model, *latents, means["rate"], seed),
-        **(picture_metrics(model, config, images, pictures, seed, say) if pictures else {}),
-        "constraints": constraint_rows(model, found),
-        "seconds": round(time.perf_counter() - begun, 2),
-    }
+    return model.likelihood.bits_per_dim(clean_bound)

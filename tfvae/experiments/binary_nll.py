@@ -12,16 +12,16 @@ from tfvae.plots import grids
 
 SAMPLES, IMAGES = 5000, 1000
 FIXED = {"likelihood": "bernoulli", "binarize": "dynamic", "batch_size": 100, "schedule": "cosine"}
-MNIST = FIXED | {"dataset": "mnist", "arch": "mlp:widths=200-200,latent=50,activation=tanh", "epochs": 60}
+MNIST = FIXED | {"dataset": "mnist", "arch": "mlp:widths=200-200,latent=50,activation=tanh", "epochs": 40}
 FASHION = FIXED | {"dataset": "fashion_mnist", "arch": "mlp:widths=300-300,latent=40", "epochs": 100}
-CONVDRAW = FIXED | {"dataset": "fashion_mnist", "arch": "convdraw:steps=4,hidden=32,latent=2", "epochs": 10,
+CONVDRAW = FIXED | {"dataset": "fashion_mnist", "arch": "convdraw:steps=4,hidden=32,latent=2", "epochs": 6,
                     "batch_size": 64, "learning_rate": 2e-3}  # fmt: skip
 # label: (settings, published NLL, draws, images)
 MODELS = {
     "MNIST, VAE": (MNIST | {"objective": "elbo"}, 86.76, SAMPLES, IMAGES),
     "MNIST, IWAE k=5": (MNIST | {"objective": "iwae:k=5"}, 85.54, SAMPLES, IMAGES),
     "Fashion-MNIST, VAE": (FASHION | {"objective": "elbo"}, 228.70, SAMPLES, IMAGES),
-    "Fashion-MNIST, IWAE k=5": (FASHION | {"objective": "iwae:k=5", "epochs": 50}, None, SAMPLES, IMAGES),
+    "Fashion-MNIST, IWAE k=5": (FASHION | {"objective": "iwae:k=5", "epochs": 30}, None, SAMPLES, IMAGES),
     "Fashion-MNIST, ConvDraw of 4 steps": (CONVDRAW | {"objective": "elbo"}, 225.38, 500, 500),
 }
 

@@ -155,7 +155,7 @@ class Lab:
         kind = "**A quick run: it shows that the recipe works; its numbers mean nothing.**" if self.quick else ""
         command = f"tfvae experiment run {self.name}{' --quick' * self.quick}"
         budget = f"Budget: {len(self.minutes)} runs, {minutes:.1f} minutes of training in all. Made by  `{command}`."
-        lines = [f"# {title}", about, kind, budget]
+        lines = [f"# {title}", about.strip(), kind, budget]
         lines += ["## Verdicts", markdown([["seed rows", "claim", "verdict", "figures"], *(
             [", ".join(v["rows"]), v["claim"], v["outcome"], v["because"]] for v in self.verdicts)])]  # fmt: skip
         text = "\n\n".join(part for part in [*lines, *self.parts] if part) + "\n"

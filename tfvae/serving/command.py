@@ -24,28 +24,44 @@ THREADS = 4  # TensorFlow uses all cores for each of them
 
 def serve(args):
     """``tfvae serve RUN|SAVEDMODEL|zoo:NAME``."""
-    place = loading.place(args.run)
-    is_run = savedmodel.find(place) != place
-    name = args.name or ("model" if is_run else name_of(args.run, place))
-    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        raise UsageError(f"Expected a name of letters, digits, '_', '-' and '.'. Received: {name!r}. Use --name.")
-    if args.port > 65535:
-        raise UsageError(f"Expected --port up to 65535. Received: {args.port}.")
+    place, is_run, name = chosen(args)
+    check_port(args.port)
     binary = find_binary(args.backend)
     with tempfile.TemporaryDirectory(prefix="tfvae-serve-") as scratch, Stop() as stop:
         base = pathlib.Path(scratch) / name
         import_tensorflow()
-        if is_run:
-            from tfvae.export import export_run
-
-            place = export_run(place, base, say=lambda line: print(line, file=sys.stderr))
-        elif not args.trust:
-            loading.check(place)
+        place = prepared(place, is_run, base, args.trust)
         if binary:
             run_binary(binary, base_of(place, args.run, base), name, args.port)
         else:
             run_python(place, name, args.host, args.port)
     return stop.code
+
+
+def chosen(args):
+    """What is asked for: (its folder, whether it is a run, its name in URLs)."""
+    place = loading.place(args.run)
+    is_run = savedmodel.find(place) != place
+    name = args.name or ("model" if is_run else name_of(args.run, place))
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        raise UsageError(f"Expected a name of letters, digits, '_', '-' and '.'. Received: {name!r}. Use --name.")
+    return place, is_run, name
+
+
+def check_port(port):
+    if port > 65535:
+        raise UsageError(f"Expected --port up to 65535. Received: {port}.")
+
+
+def prepared(place, is_run, base, trust):
+    """The folder of a SavedModel that may be loaded: a run is exported below `base`, another is checked."""
+    if is_run:
+        from tfvae.export import export_run
+
+        return export_run(place, base, say=lambda line: print(line, file=sys.stderr))
+    if not trust:
+        loading.check(place)
+    return place
 
 
 def name_of(given, folder):
@@ -65,13 +81,19 @@ def find_binary(backend):
     found = shutil.which(BINARY) if backend != "python" else None
     if backend == BINARY and not found:
         raise UsageError(f"Expected {BINARY} on the PATH. Received: none. Use --backend python.")
+    if not found:
+        check_packages(f"{BINARY}, or ")
+    return found
+
+
+def check_packages(instead=""):
+    """UsageError unless what a server of our own needs is installed."""
     missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
-    if missing and not found:
+    if missing:
         raise UsageError(
-            f"Expected {BINARY}, or the packages {', '.join(PACKAGES)}. Received: no {', '.join(missing)}. "
+            f"Expected {instead}the packages {', '.join(PACKAGES)}. Received: no {', '.join(missing)}. "
             "Run  pip install tfvae[serve]"
         )
-    return found
 
 
 class Stop:
@@ -133,23 +155,32 @@ def listen(host, port):
         ) from None
 
 
-def run_python(folder, name, host, port):
-    """`tfvae.serving.server` on waitress, until it is stopped."""
-    import waitress
+def url_of(host, door):
+    """The URL of a socket that listens."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{door.getsockname()[1]}"
 
-    from tfvae.serving.rest import MAX_BODY
+
+def run_python(folder, name, host, port):
+    """`tfvae.serving.server`, until it is stopped."""
     from tfvae.serving.server import App
 
     with listen(host, port) as door:
         app = App(folder, name, version_of(folder))
-        gc.collect()
-        gc.freeze()  # TensorFlow's million objects are not searched again whenever a request makes many lists
-        # Bodies a little too large are read and answered in JSON; waitress turns away larger ones at their headers.
-        limits = {"max_request_body_size": 4 * MAX_BODY, "channel_timeout": 30, "connection_limit": 100}
-        server = waitress.create_server(app, sockets=[door], threads=THREADS, ident="tfvae", **limits)
-        where, port = f"[{host}]" if ":" in host else host, door.getsockname()[1]
-        say(app, f"http://{where}:{port}")
-        server.run()
+        say(app, url_of(host, door))
+        answer(app, door)
+
+
+def answer(app, door):
+    """A WSGI app on waitress, until it is stopped."""
+    import waitress
+
+    from tfvae.serving.rest import MAX_BODY
+
+    gc.collect()
+    gc.freeze()  # TensorFlow's million objects are not searched again whenever a request makes many lists
+    # Bodies a little too large are read and answered in JSON; waitress turns away larger ones at their headers.
+    limits = {"max_request_body_size": 4 * MAX_BODY, "channel_timeout": 30, "connection_limit": 100}
+    waitress.create_server(app, sockets=[door], threads=THREADS, ident="tfvae", **limits).run()
 
 
 def say(app, url):

@@ -1,0 +1,120 @@
+"""Posterior collapse, ELBO surgery and the text of `tfvae evaluate`."""
+
+import numpy as np
+import pytest
+from test_linear_gaussian import LATENT, P_X, POSTERIOR_VARIANCE, as_images, data, linear
+
+import tfvae
+from tfvae.evaluate import evaluate, groups, latents, text
+from tfvae.evaluate.marginal import marginal_kl
+from tfvae.evaluate.scores import score
+from tfvae.theory.fixed_point import gaussian_distortion
+
+
+def test_collapse_report_of_units_that_are_known():
+    """One unit carries x, one only narrows q (KL without variance), one is the prior for every image."""
+    mean = np.stack([np.linspace(-1, 1, 50), np.zeros(50), np.zeros(50)], axis=1)
+    log_stddev = np.log(np.tile([0.5, 0.5, 1.0], (50, 1)))
+    kl = latents.kl_of_dimensions(mean, log_stddev)
+    own = 0.5 * ((mean[:, 0] ** 2).mean() + 0.25 - 1) - np.log(0.5)
+    np.testing.assert_allclose(kl, [own, 0.5 * (0.25 - 1) - np.log(0.5), 0.0], atol=1e-12)
+    found = latents.collapse_report(mean, kl)
+    assert found["active_units_kl"] == 2 and found["collapsed_units"] == 1 and latents.active_units(mean) == 1
+    assert found["collapse"] == "1 of 3 latent dimensions are not in use, 2 are"
+    assert found["kl_per_dimension"] == sorted(kl, reverse=True)
+    assert latents.collapse_report(np.zeros((5, 2)), np.zeros(2))["collapse"].startswith("complete")
+    assert latents.collapse_report(mean[:, :1], kl[:1])["collapse"].startswith("none")
+
+
+def test_the_four_terms_are_the_elbo_and_two_of_them_the_rate():
+    """1 - 2 - 3 - 4 = ELBO + log n and 2 + 4 = rate, whatever the numbers."""
+    found = latents.elbo_surgery(distortion=70.0, rate=12.0, nll=80.0, marginal_kl=7.0, count=100)
+    terms = [found[name] for name in ("log_px_ratio", "mutual_information", "kl_data", "marginal_kl")]
+    assert terms[0] - sum(terms[1:]) == pytest.approx(-82.0 + np.log(100)) and found["log_n"] == np.log(100)
+    assert terms[1] + terms[3] == pytest.approx(12.0)
+
+
+def test_the_terms_of_the_exact_linear_model():
+    """Exact posteriors of 4,000 draws of p(x): KL(q(z) || p) tends to 0, I(x; z) to the model's, term 1 to it, too.
+
+    I = H(z) - H(z|x) = -1/2 log det of the posterior variances. KL(q(x) || p(x)) = -log n - E log p(x), from SciPy.
+    0.1: of 4,000 posteriors the aggregate is still off by about prod(1 / variance) / 2n; draws of x do the rest.
+    """
+    count = 4000
+    x, model = data(count), linear()
+    images = as_images(x).numpy()
+    found = score(model, images, samples=20)
+    mean, log_stddev = latents.posteriors(model, images)
+    rows = {name: found[name].mean() for name in ("rate", "distortion")} | {"nll": -found["bound"].mean()}
+    kl = marginal_kl(mean, log_stddev, None, rate=rows["rate"]).kl
+    surgery = latents.elbo_surgery(rows["distortion"], rows["rate"], rows["nll"], kl, count)
+    truth = -0.5 * np.log(POSTERIOR_VARIANCE).sum()
+    assert len(POSTERIOR_VARIANCE) == LATENT and 1 < truth < np.log(count) - 3
+    assert abs(surgery["marginal_kl"]) < 0.1
+    assert surgery["mutual_information"] == pytest.approx(truth, abs=0.1)
+    assert surgery["log_px_ratio"] == pytest.approx(truth, abs=0.1)
+    assert surgery["kl_data"] == pytest.approx(-np.log(count) - P_X.logpdf(x).mean(), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two epochs of GECO on 300 of scikit-learn's digits."""
+    place = str(tmp_path_factory.mktemp("evaluate"))
+    return tfvae.train(objective="geco:kappa=2", dataset="digits", arch="mlp:widths=16,latent=4", epochs=2, limit=300,
+                       likelihood="gaussian:sigma=0.5", run_dir=place + "/run", root=place)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    return evaluate(run.path, samples=5)
+
+
+def test_every_number_has_its_interval(found):
+    for name in ("elbo", "nll", "bits_per_dim", "rate", "distortion", "distortion_optimal_sigma", "sq_err", "psnr",
+                 "distortion_unit_sigma", "marginal_kl", "mutual_information", "mmd", "hole_mass", "reverse_kl",
+                 "overlap_prior", "overlap_posterior", "decoder_gap_prior", "decoder_gap_posterior",
+                 "probe[labels]"):  # fmt: skip
+        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name
+    assert "ssim" not in found  # of 8 x 8 pixels
+    assert found["hole_posteriors"] == 300 and found["marginal_posteriors"] == found["images"]
+    half = 1.959964 * found["nll_standard_error"]
+    assert found["nll_high"] == pytest.approx(found["nll"] + half)
+
+
+def test_rows_agree_with_each_other(found):
+    """Identities: distortion at sigma 1, bits/dim's interval, surgery and rate, collapse and KL."""
+    assert found["distortion_unit_sigma"] == pytest.approx(found["sq_err"] / 2 + 32 * np.log(2 * np.pi))
+    assert gaussian_distortion(2.0, 0.25, 3) == pytest.approx(4 + 1.5 * np.log(np.pi / 2))
+    assert found["rate"] == pytest.approx(found["marginal_kl"] + found["mutual_information"])
+    assert sum(found["kl_per_dimension"]) == pytest.approx(found["rate"], rel=1e-4)
+    assert len(found["marginal_kl_per_dimension"]) == 4 and found["mutual_information"] <= np.log(found["images"])
+    assert found["marginal_kl_moments"] < found["marginal_kl_high"]
+
+
+def test_the_text_has_every_group_with_units(found):
+    shown = text.table(found)
+    for title in list(text.GROUPS)[:6]:
+        assert f"\n{title}\n" in shown
+    line = next(line for line in shown.splitlines() if line.startswith("  elbo "))
+    assert " to " in line and line.endswith("nats per image") and f"{found['elbo']:.6g}" in line
+    assert "  re<=2 " in shown and "violation" in shown and "of 4, by KL" in shown and "300 posteriors" in shown
+    assert "_low" not in shown and "{" not in shown
+    known = {name for units in text.GROUPS.values() for name in units}
+    silent = {"run", "split", "images", "samples", "latent", "constraints", "seconds", "elbo_surgery",
+              "nll_standard_error", "collapsed_units", "marginal_kl_standard_error", "marginal_posteriors",
+              "marginal_kl_per_dimension", "mmd_codes", "probe_codes", "hole_threshold", "hole_draws",
+              "hole_posteriors"}  # fmt: skip
+    names = {name.partition("[")[0] for name in found if not name.endswith(("_low", "_high"))}
+    assert names - silent <= known
+
+
+def test_groups_that_do_not_fit_are_left_out(tiny, images):
+    """A sequence of latents has no closed q(z); a model told its beta no one prior match; neither has holes."""
+    ladder = tiny(arch="ladder:levels=2,hidden=4,latent=2")
+    mean, log_stddev = latents.posteriors(ladder, images(12))
+    assert groups.marginal_rows(ladder, mean, log_stddev, {}, 0) == groups.hole_rows(ladder, images(12), 0) == {}
+    assert set(groups.mmd_rows(ladder, images(12), np.zeros(12, int), 0)) == {"mmd", "mmd_low", "mmd_high", "mmd_codes"}
+    told = tiny("beta", condition="beta:0.1-10")
+    assert groups.mmd_rows(told, images(12), np.zeros(12, int), 0) == groups.hole_rows(told, images(12), 0) == {}
+    mixture = tiny(prior="mixture:components=2")
+    assert "collapse" not in groups.unit_rows(mixture, mean, log_stddev)

@@ -1,0 +1,94 @@
+"""Seed 001's CIFAR-10 table, scaled down: VAE, beta-VAE and GECO with a ConvDraw of one step.
+
+kappa 0.6 per column, 3.39 for an image (kappa^2 = 11.52). Here: 32 hidden channels in place of 256, batch 100 in place
+of 300, 10,000 training images in place of 50,000, Adam 2e-3 in place of 1e-3, 8 epochs in place of 50, and 16 in place
+of 100 for GECO. RE + beta KL is beta KL - log p(x|z) of a Gaussian with sigma^2 = 1/2, up to a constant. Test figures
+are those of 2,000 images, the marginal KL against their aggregate. The images are JPEG copies where only those could be
+had: errors then are not those of the originals.
+"""
+
+import math
+
+import tensorflow as tf
+
+from tfvae import loading, runs
+from tfvae.evaluate.latents import posteriors
+from tfvae.evaluate.marginal import marginal_kl
+from tfvae.plots import curves, grids
+
+KAPPA = 0.6 * math.sqrt(32)
+FIXED = {"dataset": "cifar10", "arch": "convdraw:steps=1,hidden=32,latent=8", "batch_size": 100,
+         "likelihood": f"gaussian:sigma={0.5**0.5}", "learning_rate": 2e-3, "limit": 10_000}  # fmt: skip
+MODELS = {
+    "VAE": {"objective": "beta:beta=1", "epochs": 8},
+    "beta-VAE 0.5": {"objective": "beta:beta=0.5", "epochs": 8},
+    "GECO": {"objective": f"geco:kappa={KAPPA:.6g},controller=log,rate=0.01", "epochs": 16},
+}
+PUBLISHED = {"VAE": (31.9662, 77.6570), "beta-VAE 0.5": (59.4998, 57.9653), "GECO": (383.0849, 11.4413)}
+IMAGES = 2000
+
+
+def run(lab):
+    found = lab.runs({label: FIXED | settings for label, settings in MODELS.items()})
+    rows = [row_of(lab, label, one) for label, one in found.items()]
+    lab.table("models", rows, "Test images")
+    lab.text("The seed's column 'Marginal KL' is a mean KL: compare it with ours of that name.")
+    x = tf.constant(runs.data_of(found["GECO"].config, "test")[0][:20], tf.float32) / 255
+    for label, one in found.items():
+        model, stem = loading.load(one.path), label.split()[0].lower()
+        path = grids.pair_grid(
+            x.numpy(), model.reconstruct(x, (1, 1)).numpy(), lab.place(f"{stem}-reconstructions.png")
+        )
+        lab.picture(path, f"{label}: test images above their reconstructions")
+        path = grids.image_grid(model.sample(40, (1, 0)).numpy(), lab.place(f"{stem}-samples.png"), 20)
+        lab.picture(path, f"{label}: samples")
+    for column, those in {"sq_err": MODELS, "rate": MODELS, "lambda": ("GECO",)}.items():
+        traces = {label: found[label].rows for label in those}
+        path = curves.compare_curves(traces, column, lab.place(f"{column}.png"), log=True)
+        lab.picture(path, f"{column} over the epochs, training images")
+    judge(lab, {row["model"]: row for row in rows}, found["GECO"].rows[-1])
+    lab.publish("CIFAR-10: VAE, beta-VAE, GECO", __doc__.split("\n\n", 1)[1])
+
+
+def row_of(lab, label, one):
+    scores = lab.measured(one, limit=IMAGES)
+    model, images = loading.load(one.path), runs.data_of(one.config, "test")[0][: scores["images"]]
+    log_prior = model.prior.distribution(model.arch.encode).log_prob
+    marginal = marginal_kl(*posteriors(model, images), log_prior)  # of one step q(z|x) is one normal
+    kl, error = PUBLISHED[label]
+    return {
+        "model": label, "Rec": scores["sq_err"], "mean KL": scores["rate"], "marginal KL": marginal.kl,
+        "+-": 1.96 * marginal.standard_error, "Rec, training": one.rows[-1]["sq_err"],
+        "seed 'Marginal KL'": kl, "seed Rec": error, "epochs": one.config.epochs,
+        "minutes": one.rows[-1]["seconds"] / 60,
+    }  # fmt: skip
+
+
+def judge(lab, rows, last):
+    """`last`: GECO's training row."""
+    target, seed = KAPPA**2, PUBLISHED["GECO"]
+    errors, kls = ({label: row[name] for label, row in rows.items()} for name in ("Rec", "mean KL"))
+    lab.verdict(
+        "1.6",
+        "the order of the table: GECO has the least error and the largest KL, then beta 0.5, then the VAE",
+        errors["GECO"] < errors["beta-VAE 0.5"] < errors["VAE"] and kls["GECO"] > kls["beta-VAE 0.5"] > kls["VAE"],
+        ", ".join(f"{label} {errors[label]:.1f} at KL {kls[label]:.1f}" for label in rows),
+    )
+    lab.verdict(
+        "1.6 1.8",
+        "GECO's error goes to kappa^2",
+        abs(last["sq_err"] / target - 1) < 0.1,
+        f"training error {last['sq_err']:.2f}, kappa^2 {target:.2f}, the seed {seed[1]:.2f}; lambda "
+        f"{last['lambda']:.3g} at epoch {int(last['epoch'])}",
+    )
+    lab.verdict("1.6", "the figures themselves", None,
+                "network, data and epochs are scaled down (above): "
+                + ", ".join(f"{label} {kls[label]:.1f}/{errors[label]:.1f}, the seed {kl:.1f}/{error:.1f}"
+                            for label, (kl, error) in PUBLISHED.items()))  # fmt: skip
+    lab.verdict(
+        "1.6",
+        "the column 'Marginal KL' is one",
+        None,
+        "it is a mean KL; the true ones here: "
+        + ", ".join(f"{label} {row['marginal KL']:.1f} +- {row['+-']:.1f}" for label, row in rows.items()),
+    )

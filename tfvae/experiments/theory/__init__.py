@@ -1,0 +1,15 @@
+"""The theory of seed 000 in pictures: what a VAE with a free encoder and decoder does.
+
+No training and no data set: fixed points of `tfvae.theory` on toy data, in float64, beside what is known of them. The
+Lagrangian is 1/2 E|x - g(z)|^2 + beta KL, so that beta is the variance sigma^2 of a Gaussian decoder.
+"""
+
+from tfvae.experiments.theory import fixed_points, kernel_pca, levels, partition, transitions
+
+PARTS = (fixed_points, partition, transitions, kernel_pca, levels)
+
+
+def run(lab):
+    for part in PARTS:
+        part.show(lab)
+    lab.publish("Theory: fixed points, partitions, transitions, kernel PCA, energy levels", __doc__.split("\n\n", 1)[1])
