@@ -220,7 +220,7 @@ def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
     junk += ["gaussian:sigma=optimal", "digits", "npz:", "folder:", "-h", "--version", "%s", "{0}", "re<=4"]
     for _ in range(200):
         verb = rng.choice([*cli.VERBS, "train", "train", "train"])
-        if verb in ("doctor", "data", "runs", "export", "zoo"):
+        if verb in ("doctor", "data", "runs", "export", "zoo", "experiment"):
             argv = [verb, rng.choice(junk), rng.choice(junk), "--no-such-flag"]
         else:
             many = verb in ("train", "sweep")

@@ -67,13 +67,13 @@ def collapse_report(means, kl, threshold=ACTIVE):
 
 
 def elbo_surgery(distortion, rate, nll, marginal_kl, count):
-    """The ELBO in four terms, nats per image: ELBO + log n = 1 - 2 - 3 - 4 (Esmaeili et al., 2019, eq. 3; seed 003).
+    """The ELBO in four terms, nats per image: ELBO + log n = 1 - 2 - 3 - 4 (Esmaeili et al., 2019; seed 003).
 
     For q(x) = 1/n on each of n images, so that -KL(q(x, z) || p(x, z)) = ELBO + log n:
 
     1. ``log_px_ratio`` E log p(x|z) / p(x): what z says of x, as the decoder reads it;
     2. ``mutual_information`` E log q(z|x) / q(z) = I(x; z) of the encoder, at most log n;
-    3. ``kl_data`` KL(q(x) || p(x)) of a list of images: large by nature, as q(x) is one of points;
+    3. ``kl_data`` KL(q(x) || p(x)) = -log n - E log p(x), of a list of images; negative where p(x) is a density > 1;
     4. ``marginal_kl`` KL(q(z) || p(z)).
 
     rate = 2 + 4 is the surgery of Hoffman & Johnson (2016). nll = -log p(x) is a bound from above; its gap is in 1 and

@@ -14,7 +14,7 @@ SAMPLES, IMAGES = 5000, 1000
 FIXED = {"likelihood": "bernoulli", "binarize": "dynamic", "batch_size": 100, "schedule": "cosine"}
 MNIST = FIXED | {"dataset": "mnist", "arch": "mlp:widths=200-200,latent=50,activation=tanh", "epochs": 40}
 FASHION = FIXED | {"dataset": "fashion_mnist", "arch": "mlp:widths=300-300,latent=40", "epochs": 100}
-CONVDRAW = FIXED | {"dataset": "fashion_mnist", "arch": "convdraw:steps=4,hidden=32,latent=2", "epochs": 6,
+CONVDRAW = FIXED | {"dataset": "fashion_mnist", "arch": "convdraw:steps=4,hidden=32,latent=2", "epochs": 5,
                     "batch_size": 64, "learning_rate": 2e-3}  # fmt: skip
 # label: (settings, published NLL, draws, images)
 MODELS = {

@@ -46,12 +46,19 @@ def config_of(settings, quick=False):
 
 def folder_of(config, root):
     """Where the run of these settings is, whoever trained it, a finished one first; else where to put it."""
-    home, found = family(config, root), []
-    for path in sorted(home.glob(f"*-{config.hash}")):
-        if (path / "config.json").is_file() and find(path).config == config:
-            found.append(path)
+    home = family(config, root)
+    found = [path for path in sorted(home.glob("*-*")) if same(path, config)]
     found.sort(key=lambda path: find(path).status != "finished")
     return found[0] if found else home / f"experiment-{config.hash}"
+
+
+def same(path, config):
+    """Whether `path` is a run of these settings; options of its objective that are the defaults may be spelt out."""
+    try:
+        stored = find(path).config
+    except TfvaeError:  # not a run, or not one of this version
+        return False
+    return dataclasses.replace(stored, objective=plain_objective(stored.objective)) == config
 
 
 class Lab:
