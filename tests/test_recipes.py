@@ -121,3 +121,11 @@ def test_four_terms_leave_nothing_of_the_elbo():
     row |= {"ELBO": -220.0, "log n": math.log(1000)}
     assert surgery.left_over(row) == pytest.approx(0.0, abs=1e-9)
     assert surgery.left_over(row | {surgery.TERMS["marginal_kl"]: 6.0}) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_codes_that_are_all_the_same_have_no_likeness():
+    """Equal float32 codes, whose variance is not 0 for the rounding of their mean."""
+    points = np.random.default_rng(0).random((1000, 2))
+    codes = np.full((1000, 2), 0.1, np.float32)
+    assert codes.var(0).min() > 0
+    assert square.likeness(points, codes) == 0.0

@@ -78,7 +78,7 @@ def neighbours_alike(codes, labels, count=NEIGHBOURS):
 
 def likeness(points, codes):
     """1 - disparity of the best similarity between points and codes [N, 2] (Procrustes): 1 for a turned square."""
-    return float(1.0 - procrustes(points, codes)[2]) if codes.var(0).min() > 0 else 0.0
+    return float(1.0 - procrustes(points, codes)[2]) if np.ptp(codes, axis=0).min() > 0 else 0.0
 
 
 def turn(points, codes):
