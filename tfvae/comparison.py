@@ -1,8 +1,6 @@
 """The verb compare: runs beside each other in tables, in two planes, by samples. TensorFlow is imported when needed."""
 
 import contextlib
-import csv
-import io
 import json
 import math
 import pathlib
@@ -12,7 +10,7 @@ from tfvae import specs, storage
 from tfvae.environment import import_tensorflow
 from tfvae.errors import IntegrityError
 from tfvae.folders import find
-from tfvae.inspection import aligned, markdown, plain, text_of
+from tfvae.inspection import aligned, csv_bytes, markdown, plain, text_of
 from tfvae.progress import Plain
 
 SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active_units")
@@ -148,9 +146,7 @@ def tables(rows, groups):
 def as_csv(rows):
     """Rows as CSV, settings as columns of their own, numbers in full."""
     lines = [row["settings"] | {name: value for name, value in row.items() if name != "settings"} for row in rows]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([lines[0], *(line.values() for line in lines)])
-    return text.getvalue().encode()
+    return csv_bytes(lines)
 
 
 def as_markdown(rows, groups, asked, pictures):
@@ -204,8 +200,7 @@ def report(runs, output="", as_json=False, split="test", samples=100, limit=0):
     """Measure `runs`, print the tables, and write tables and pictures into the folder `output` if there is one."""
     say, asked = Plain().line, {"split": split, "samples": samples, "limit": limit}
     if output:
-        with storage.explained(output):
-            pathlib.Path(output).mkdir(parents=True, exist_ok=True)
+        storage.make_folder(pathlib.Path(output))
     rows = rows_of(runs, **asked, say=say)
     groups = over_seeds(rows)
     paths = write(runs, rows, groups, asked, pathlib.Path(output), say) if output else []

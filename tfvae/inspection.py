@@ -1,6 +1,7 @@
 """The verbs that only look: data, runs, inspect, doctor. TensorFlow is imported by the last two alone."""
 
 import csv
+import io
 import json
 import math
 import numbers
@@ -29,6 +30,15 @@ def markdown(rows):
     """Header and rows of texts as a table in Markdown."""
     rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows)
+
+
+def csv_bytes(rows):
+    """Dicts of the same keys as CSV with a header, numbers in full."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def plain(value):

@@ -23,6 +23,12 @@ def explained(path):
         ) from error
 
 
+def make_folder(path):
+    """A folder for results, which may be there already."""
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def cache_folder():
     """``$XDG_CACHE_HOME/tfvae``: what can be made anew."""
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tfvae"

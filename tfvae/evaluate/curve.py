@@ -1,14 +1,12 @@
 """The rate-distortion curve of one model that was told its trade-off (beta or kappa) in training."""
 
-import csv
-import io
-
 import numpy as np
 import tensorflow as tf
 
 from tfvae import rng, runs, storage
 from tfvae.engine import compiles
 from tfvae.errors import UsageError
+from tfvae.inspection import csv_bytes
 from tfvae.plots.planes import information_plane, lower_hull
 
 BATCH = 200
@@ -83,12 +81,8 @@ def area(rows, y="sq_err"):
 
 def write_curve(rows, folder):
     """``rd_curve.csv`` and ``rd_curve.png`` in `folder`: -> their paths."""
-    name, *columns = rows[0]
-    text = io.StringIO()
-    table = csv.DictWriter(text, [name, *columns], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    storage.write_bytes(folder / "rd_curve.csv", text.getvalue().encode())
+    name = next(iter(rows[0]))
+    storage.write_bytes(folder / "rd_curve.csv", csv_bytes(rows))
     points = [{"label": f"{row[name]:.3g}", "group": name, "x": row["rate"], "y": row["sq_err"]} for row in rows]
     title = f"One model, {name} from {rows[0][name]:.3g} to {rows[-1][name]:.3g}"
     picture = information_plane(points, folder / "rd_curve.png", y_label="|x - g(z)|^2, sum over pixels", title=title)

@@ -14,11 +14,12 @@ import tensorflow as tf
 from tfvae import loading, runs
 from tfvae.evaluate.latents import posteriors
 from tfvae.evaluate.marginal import marginal_kl
+from tfvae.experiments.tuning import SQUARED_ERROR
 from tfvae.plots import curves, grids
 
 KAPPA = 0.6 * math.sqrt(32)
 FIXED = {"dataset": "cifar10", "arch": "convdraw:steps=1,hidden=32,latent=8", "batch_size": 100,
-         "likelihood": f"gaussian:sigma={0.5**0.5}", "learning_rate": 2e-3, "limit": 10_000}  # fmt: skip
+         "likelihood": SQUARED_ERROR, "learning_rate": 2e-3, "limit": 10_000}  # fmt: skip
 MODELS = {
     "VAE": {"objective": "beta:beta=1", "epochs": 8},
     "beta-VAE 0.5": {"objective": "beta:beta=0.5", "epochs": 8},
@@ -40,14 +41,13 @@ def run(lab):
             x.numpy(), model.reconstruct(x, (1, 1)).numpy(), lab.place(f"{stem}-reconstructions.png")
         )
         lab.picture(path, f"{label}: test images above their reconstructions")
-        path = grids.image_grid(model.sample(40, (1, 0)).numpy(), lab.place(f"{stem}-samples.png"), 20)
-        lab.picture(path, f"{label}: samples")
+        lab.samples(one, f"{stem}-samples.png", f"{label}: samples")
     for column, those in {"sq_err": MODELS, "rate": MODELS, "lambda": ("GECO",)}.items():
         traces = {label: found[label].rows for label in those}
         path = curves.compare_curves(traces, column, lab.place(f"{column}.png"), log=True)
         lab.picture(path, f"{column} over the epochs, training images")
     judge(lab, {row["model"]: row for row in rows}, found["GECO"].rows[-1])
-    lab.publish("CIFAR-10: VAE, beta-VAE, GECO", __doc__.split("\n\n", 1)[1])
+    lab.publish("CIFAR-10: VAE, beta-VAE, GECO", __doc__)
 
 
 def row_of(lab, label, one):

@@ -37,13 +37,12 @@ def run(lab):
     path = curves.compare_curves(traces, "sq_err", lab.place("error.png"), log=True, hlines={"kappa^2": KAPPA**2})
     lab.picture(path, "Squared error over the epochs, training images")
     judge(lab, *rows)
-    lab.publish("ConvDraw on color_mnist: GECO and ELBO", __doc__.split("\n\n", 1)[1])
+    lab.publish("ConvDraw on color_mnist: GECO and ELBO", __doc__)
 
 
 def pictures(lab, label, one):
     model, stem = loading.load(one.path), label.split(",")[0].lower()
-    lab.picture(grids.image_grid(model.sample(64, (1, 0)).numpy(), lab.place(f"{stem}-samples.png"), 16),
-                f"{label}: samples")  # fmt: skip
+    lab.samples(one, f"{stem}-samples.png", f"{label}: samples", count=64, columns=16)
     x = tf.constant(runs.data_of(one.config, "test")[0][:10], tf.float32) / 255
     path = grids.pair_grid(x.numpy(), model.reconstruct(x, (1, 1)).numpy(), lab.place(f"{stem}-reconstructions.png"))
     lab.picture(path, f"{label}: test images above their reconstructions")

@@ -33,7 +33,7 @@ def run(lab):
     compare(lab)
     labels(lab)
     complete(lab)
-    lab.publish("ConvDraw: steps, labels, parts of an image", __doc__.split("\n\n", 1)[1])
+    lab.publish("ConvDraw: steps, labels, parts of an image", __doc__)
 
 
 def half_width(values):
@@ -62,9 +62,7 @@ def compare(lab):
                      "95% +-": half_width([row["NLL"] for row in own]), "-ELBO": mean(own, "-ELBO"),
                      "rate": mean(own, "rate"), "training minutes": mean(own, "minutes")})  # fmt: skip
         if label.startswith("ConvDraw"):
-            path = lab.place(f"samples-{model.arch.steps}.png")
-            grids.image_grid(model.sample(40, (1, 0)).numpy(), path, 20)
-            lab.picture(path, f"{label}: samples after one epoch")
+            lab.samples(found[label, 0], f"samples-{model.arch.steps}.png", f"{label}: samples after one epoch")
     lab.table("steps", rows, "Steps, means over three seeds")
     lab.table("steps-seeds", each, "The seeds")
     many, one = rows[:2]

@@ -5,7 +5,7 @@ training epochs. The controllers and the comparison get 40 epochs (60 at kappa 3
 at 40), and the first 40 of a long run are those of a short one. lambda's peak is that of the epochs' ends.
 """
 
-from tfvae.experiments.tuning import WARM_UP_EPOCHS, between, tuned_beta
+from tfvae.experiments.tuning import SQUARED_ERROR, WARM_UP_EPOCHS, between, tuned_beta
 from tfvae.plots import curves, planes
 from tfvae.verdict import met_since
 
@@ -13,7 +13,6 @@ FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=200", "l
 KAPPAS = {3: 60, 4: 40, 5: 40}  # and the epochs of the comparison with tuned beta-VAEs
 LONG, SHORT = 200, 40
 CONTROLLERS = ("log", "paper", "softplus2")
-HALF = f"gaussian:sigma={0.5**0.5}"  # -log p is the squared error and a constant
 NEAR = 0.02
 
 
@@ -26,7 +25,7 @@ def run(lab):
     kappas(lab, long)
     controllers(lab, {"pi (default)": long[4][:SHORT], **{name: found[name].rows for name in CONTROLLERS}})
     fair(lab, long)
-    lab.publish("GECO: kappa, controllers, and the beta it saves looking for", __doc__.split("\n\n", 1)[1])
+    lab.publish("GECO: kappa, controllers, and the beta it saves looking for", __doc__)
 
 
 def row_of(label, rows, kappa):
@@ -100,7 +99,7 @@ def fair(lab, long):
     rows, panels = [], {}
     for kappa, epochs in KAPPAS.items():
         own = long[kappa][:epochs][-1]
-        settings = FIXED | {"likelihood": HALF, "epochs": epochs}
+        settings = FIXED | {"likelihood": SQUARED_ERROR, "epochs": epochs}
         tuned, warm = tuned_beta(lab, settings, own["sq_err"], 1.0 / own["lambda"])
         ends = [one.rows[-1] for _, one in tuned]
         kl = between(own["sq_err"], *ends)

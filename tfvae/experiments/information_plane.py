@@ -13,13 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import loading, pictures, rng, runs
-from tfvae.experiments.tuning import between, tuned_beta
+from tfvae.experiments.tuning import SQUARED_ERROR, between, tuned_beta
 from tfvae.plots import curves, grids, planes
 from tfvae.theory.fixed_point import gaussian_distortion
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=200", "epochs": 40}
 KAPPAS, BETAS = (3, 4, 5), (0.5, 1.0, 2.0)
-LIKELIHOODS = {"RE": f"gaussian:sigma={0.5**0.5}", "NLL": "gaussian:sigma=shared"}
+LIKELIHOODS = {"RE": SQUARED_ERROR, "NLL": "gaussian:sigma=shared"}
 PIXELS = 784
 LATENT = 200
 DRAWN = 1000  # samples whose sharpness is measured
@@ -66,7 +66,7 @@ def run(lab):
     all_found = Found(found, rows, tuned)
     for part in (plane, tuned_table, images, traces, crossing):
         part(lab, all_found)
-    lab.publish("The information plane of seed 000: GECO, beta-VAE, ELBO", __doc__.split("\n\n", 1)[1])
+    lab.publish("The information plane of seed 000: GECO, beta-VAE, ELBO", __doc__)
 
 
 def tuned_name(kappa, beta):
@@ -141,8 +141,7 @@ def tuned_table(lab, found):
     rows = []
     for kappa, (near, kl) in found.tuned.items():
         own = found.rows[geco(kappa)]
-        _, one = min(near, key=lambda each: abs(each[1].rows[-1]["sq_err"] / own["RE, training"] - 1))
-        beta = next(b for b, each in near if each is one)
+        beta, _ = min(near, key=lambda each: abs(each[1].rows[-1]["sq_err"] / own["RE, training"] - 1))
         other = found.rows[tuned_name(kappa, beta)]
         rows.append({"kappa": kappa, "GECO RE": own["RE, training"], "GECO KL": own["KL, training"],
                      "betas tried": ", ".join(f"{b:.3g}" for b, _ in near), "beta-VAE's KL at that RE": kl,
@@ -185,8 +184,7 @@ def images(lab, found):
     lab.picture(path, "Figure 5: the same z1, z2, z3 in R^200 decoded by each model")
     for label in (geco(3), HALF, ELBO):
         stem = label.lower().replace(" ", "-").replace("+-", "")
-        path = grids.image_grid(models[label].sample(20, (1, 0)).numpy(), lab.place(f"samples-{stem}.png"), 20)
-        lab.picture(path, f"{label}: samples of the prior")
+        lab.samples(found.runs[label], f"samples-{stem}.png", f"{label}: samples of the prior", count=20)
     sharp = {label: found.rows[label]["sharpness of samples"] for label in told}
     lab.verdict(
         "0.19 0.21",

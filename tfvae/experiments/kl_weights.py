@@ -34,7 +34,7 @@ def run(lab):
     traversals(lab, shapes, scores)
     judge_digits(lab, rows)
     judge_shapes(lab, scores)
-    lab.publish("The weight of the KL, and disentanglement", __doc__.split("\n\n", 1)[1])
+    lab.publish("The weight of the KL, and disentanglement", __doc__)
 
 
 def row_of(lab, weight, one):

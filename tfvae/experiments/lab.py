@@ -1,8 +1,6 @@
 """What recipes are written with: runs that are found again by their settings, and a page of tables and pictures."""
 
-import csv
 import dataclasses
-import io
 import re
 import shutil
 import time
@@ -12,7 +10,7 @@ from tfvae.commands import Interrupts, check_names
 from tfvae.config import Config
 from tfvae.errors import TfvaeError
 from tfvae.folders import family, find
-from tfvae.inspection import markdown
+from tfvae.inspection import csv_bytes, markdown
 from tfvae.progress import Plain
 from tfvae.sweep import Trial, train_all
 
@@ -73,7 +71,7 @@ class Lab:
         self.name, self.root, self.quick, self.jobs = name, root, quick, jobs
         self.folder, self.say = output / name, say or Plain().line
         self.parts, self.verdicts, self.begun, self.minutes = [], [], time.monotonic(), {}
-        storage_folder(self.folder)
+        storage.make_folder(self.folder)
 
     # --- runs ---
 
@@ -126,11 +124,7 @@ class Lab:
     def table(self, name, rows, title=""):
         """Rows (dicts of the same keys) as a table of the page, and in full as ``name.csv``."""
         columns = list(rows[0])
-        out = io.StringIO()
-        writer = csv.DictWriter(out, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        storage.write_bytes(self.folder / f"{name}.csv", out.getvalue().encode())
+        storage.write_bytes(self.folder / f"{name}.csv", csv_bytes(rows))
         self.parts += [f"## {title}"] if title else []
         self.parts.append(markdown([columns, *([cell(row[key]) for key in columns] for row in rows)]))
 
@@ -144,6 +138,14 @@ class Lab:
             path = shutil.copy(path, self.folder / path.name)
         self.parts.append(f"![{caption}]({path.name})\n\n*{caption}*")
 
+    def samples(self, one, name, caption, count=40, columns=20):
+        """`count` samples of a run as the picture `name`, from the same seed in all recipes."""
+        from tfvae import loading
+        from tfvae.plots import grids
+
+        images = loading.load(one.path).sample(count, (1, 0)).numpy()
+        self.picture(grids.image_grid(images, self.place(name), columns), caption)
+
     def verdict(self, rows, claim, outcome, because):
         """What the figures say of a seed's claim.
 
@@ -156,13 +158,17 @@ class Lab:
             outcome, because = None, f"a quick run shows that the recipe works, no more ({because})"
         self.verdicts.append({"rows": rows.split(), "claim": claim, "outcome": OUTCOMES[outcome], "because": because})
 
-    def publish(self, title, about):
-        """Write the page, ``README.md``, and ``about.json``, from which the index is made: -> what the latter holds."""
+    def publish(self, title, doc):
+        """Write the page, ``README.md``, and ``about.json``, from which the index is made: -> what the latter holds.
+
+        Args:
+            doc: the recipe's docstring; the page begins with what follows its first line.
+        """
         minutes = sum(self.minutes.values())
         kind = "**A quick run: it shows that the recipe works; its numbers mean nothing.**" if self.quick else ""
         command = f"tfvae experiment run {self.name}{' --quick' * self.quick}"
         budget = f"Budget: {len(self.minutes)} runs, {minutes:.1f} minutes of training in all. Made by  `{command}`."
-        lines = [f"# {title}", about.strip(), kind, budget]
+        lines = [f"# {title}", doc.split("\n\n", 1)[-1].strip(), kind, budget]
         lines += ["## Verdicts", markdown([["seed rows", "claim", "verdict", "figures"], *(
             [", ".join(v["rows"]), v["claim"], v["outcome"], v["because"]] for v in self.verdicts)])]  # fmt: skip
         text = "\n\n".join(part for part in [*lines, *self.parts] if part) + "\n"
@@ -171,11 +177,6 @@ class Lab:
                  "seconds": round(time.monotonic() - self.begun, 1), "verdicts": self.verdicts}  # fmt: skip
         storage.write_json(self.folder / "about.json", found)
         return found
-
-
-def storage_folder(path):
-    with storage.explained(path):
-        path.mkdir(parents=True, exist_ok=True)
 
 
 def cell(value):

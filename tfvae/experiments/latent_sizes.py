@@ -29,7 +29,7 @@ def run(lab):
              f"white; of the test images it is {of_test:.3f}.")  # fmt: skip
     pictures(lab, found, samples)
     judge(lab, rows)
-    lab.publish("MNIST: the size of the latent space", __doc__.split("\n\n", 1)[1])
+    lab.publish("MNIST: the size of the latent space", __doc__)
 
 
 def greyness(images):

@@ -6,9 +6,6 @@ scored on all 10,000 test images, bounds from 100 draws. Continuous densities sc
 byte: bits/dim are of 8-bit data in every row.
 """
 
-from tfvae import loading
-from tfvae.plots import grids
-
 LIKELIHOODS = {
     "optimal": "gaussian:sigma=optimal",
     "shared": "gaussian:sigma=shared",
@@ -44,11 +41,9 @@ def run(lab):
     lab.table("likelihoods", rows, "Test images")
     lab.text("Frechet distance of the features of a LeNet, no FID: of 10,000 samples of the prior to the test images.")
     for label in ("optimal", "sigma 1", "per-pixel"):
-        path = lab.place(f"{label.replace(' ', '-')}.png")
-        grids.image_grid(loading.load(found[label].path).sample(40, (1, 0)).numpy(), path, 20)
-        lab.picture(path, f"{label}: samples")
+        lab.samples(found[label], f"{label.replace(' ', '-')}.png", f"{label}: samples")
     judge(lab, {row["sigma"]: row for row in rows})
-    lab.publish("Likelihoods in bits per dimension", __doc__.split("\n\n", 1)[1])
+    lab.publish("Likelihoods in bits per dimension", __doc__)
 
 
 def row_of(lab, label, one):

@@ -31,7 +31,7 @@ def run(lab):
     found = lab.runs({label: FIXED | settings for label, settings in asked.items()})
     of_beta(lab, found)
     of_kappa(lab, found["told kappa"])
-    lab.publish("One model for every trade-off", __doc__.split("\n\n", 1)[1])
+    lab.publish("One model for every trade-off", __doc__)
 
 
 def curve_of(lab, one, name, values, split="test"):

@@ -5,9 +5,6 @@ The second stage of Dai & Wipf (2019) with the Gaussian mixture of Ghosh et al. 
 trained on Fashion-MNIST's labels, between 10,000 samples and the 10,000 test images, with a 95% bootstrap interval.
 """
 
-from tfvae import loading
-from tfvae.plots import grids
-
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=16", "schedule": "cosine", "epochs": 20}
 MODELS = {
     "sigma-VAE": {"objective": "sigma", "likelihood": "gaussian:sigma=optimal"},
@@ -26,13 +23,12 @@ def run(lab):
         for sampler, which in (("prior N(0, I)", one), ("mixture of 100", lab.staged(one, PRIOR))):
             rows.append(row_of(lab, label, sampler, which))
             name = f"{which.config.objective_name}-{sampler.split()[0]}.png"
-            path = grids.image_grid(loading.load(which.path).sample(40, (1, 0)).numpy(), lab.place(name), 20)
-            pictures.append((path, f"{label}: samples, {sampler}"))
+            pictures.append((which, name, f"{label}: samples, {sampler}"))
     lab.table("samplers", rows, "10,000 samples beside the test images")
-    for path, caption in pictures:
-        lab.picture(path, caption)
+    for picture in pictures:
+        lab.samples(*picture)
     judge(lab, rows)
-    lab.publish("A second stage: samples from a density fitted to the codes", __doc__.split("\n\n", 1)[1])
+    lab.publish("A second stage: samples from a density fitted to the codes", __doc__)
 
 
 def row_of(lab, label, sampler, one):

@@ -30,7 +30,7 @@ def run(lab):
     lab.table("terms", rows, "The terms, and the samples")
     pictures(lab, found, rows)
     judge(lab, rows)
-    lab.publish("ELBO surgery, and samples", __doc__.split("\n\n", 1)[1])
+    lab.publish("ELBO surgery, and samples", __doc__)
 
 
 def row_of(lab, beta, one):

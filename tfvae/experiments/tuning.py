@@ -2,6 +2,7 @@
 
 import math
 
+SQUARED_ERROR = f"gaussian:sigma={0.5**0.5}"  # -log p(x|z) is |x - g(z)|^2 and a constant
 WARM_UP_EPOCHS = 10
 COLLAPSED = 0.1  # nats of KL
 

@@ -12,4 +12,4 @@ PARTS = (fixed_points, partition, transitions, kernel_pca, levels)
 def run(lab):
     for part in PARTS:
         part.show(lab)
-    lab.publish("Theory: fixed points, partitions, transitions, kernel PCA, energy levels", __doc__.split("\n\n", 1)[1])
+    lab.publish("Theory: fixed points, partitions, transitions, kernel PCA, energy levels", __doc__)
