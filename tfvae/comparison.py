@@ -17,6 +17,7 @@ SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active
 MET = "constraints_met"
 OPTION = {name: f"option {name}" for name in SCORES}  # a column is a score or an option, not both
 SHOWN = 10  # samples of each run
+EDITION = 2  # of what `evaluate` finds; more of it, or another estimator, is another edition, measured anew
 
 
 def what_differs(configs):
@@ -55,7 +56,7 @@ def measured(run, split, samples, limit, say, pictures=0):
     """What `tfvae evaluate` finds, from the run's own folder if it was measured at this checkpoint before."""
     step = newest(run)
     drawn = f"-P{pictures}" if pictures else ""
-    kept = run.path / f"evaluate-{split}-K{samples}-{limit or 'all'}{drawn}-{step}.json"
+    kept = run.path / f"evaluate-{split}-K{samples}-{limit or 'all'}{drawn}-{step}-e{EDITION}.json"
     if kept.exists():
         return storage.read_json(kept)
     say(f"measuring {run.shown}")
