@@ -130,7 +130,8 @@ def test_scores_are_kept_until_the_run_is_trained_further(trained, tmp_path, mon
     runs.resume(run.path, epochs=2)
     assert comparison.rows_of([run], samples=2, limit=20)[0]["elbo"] == 3.0
     kept = sorted(path.name for path in run.path.glob("evaluate-test-K2-*"))
-    assert kept == [f"evaluate-test-K2-{limit}-step-0000000{step}-e2.json" for limit, step in ((20, 4), (20, 8), (30, 4))]
+    expected = ((20, 4), (20, 8), (30, 4))
+    assert kept == [f"evaluate-test-K2-{limit}-step-0000000{step}-e2.json" for limit, step in expected]
     state = run.path / "checkpoints" / "step-00000008" / "state.npz"
     state.write_bytes(state.read_bytes()[:-1])  # the newest is damaged: what `load` would take is the one before
     (run.path / "STATUS").write_text("stopped\n")

@@ -124,7 +124,7 @@ def test_the_gap_is_what_the_decoder_loses():
 class Points:
     """A model of 1 x 2 'images' that are their codes: q(z|x) = N(x, 0.01), g(z) = z + 0.5; prior N(0, I)."""
 
-    arch = types.SimpleNamespace(sequential=False, latent=2, encode=None)
+    arch = types.SimpleNamespace(one_normal=True, latent=2, encode=None)
     told, image_shape = None, (1, 2, 1)
     prior = Normal(latent=2, image_shape=(1, 2, 1), seed=0)
 

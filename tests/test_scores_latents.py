@@ -81,6 +81,19 @@ def test_every_number_has_its_interval(found):
     assert found["nll_high"] == pytest.approx(found["nll"] + half)
 
 
+@pytest.mark.parametrize(("steps", "known"), [(1, True), (2, False)])
+def test_the_marginal_kl_is_measured_where_q_is_one_normal(steps, known):
+    """ConvDraw of one step is: its conditionals are one; of more, the aggregate is no mixture of normals."""
+    arch = f"convdraw:steps={steps},hidden=4,latent=1"
+    model = tfvae.build("elbo", arch=arch, image_shape=(8, 8, 1))
+    images = np.random.default_rng(0).random((12, 8, 8, 1), np.float32)
+    assert model.arch.one_normal is known
+    mean, log_stddev = latents.posteriors(model, images) if known else (None, None)
+    rate = float(latents.kl_of_dimensions(mean, log_stddev).sum()) if known else 0.0
+    rows = groups.marginal_rows(model, mean, log_stddev, {"rate": rate, "distortion": 3.0, "nll": 3.0}, 0)
+    assert ("marginal_kl" in rows) is known
+
+
 def test_rows_agree_with_each_other(found):
     """Identities: distortion at sigma 1, bits/dim's interval, surgery and rate, collapse and KL."""
     assert found["distortion_unit_sigma"] == pytest.approx(found["sq_err"] / 2 + 32 * np.log(2 * np.pi))

@@ -42,6 +42,7 @@ class GaussianArch(keras.layers.Layer):
 
     compile_as = "kernels"  # on a CPU, where XLA's convolutions are slower than TensorFlow's
     sequential = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
+    one_normal = True  # whether q(z|x) is one normal: of a product, where it has one factor
 
     def __init__(self, *, latent=32, context=0, context_maps=(), conditioning="concat", image_shape, features, seed,
                  dtype):  # fmt: skip

@@ -76,6 +76,7 @@ class Hierarchy(GaussianArch):
     def __init__(self, *, groups, kernel, **common):
         super().__init__(latent=sum(map(math.prod, groups)), **common)
         self.groups, self.kernel = [tuple(group) for group in groups], int(kernel)
+        self.one_normal = len(groups) == 1
 
     def conv(self, channels, inputs, kernel=None, init=keras.initializers.GlorotUniform, **options):
         """A convolution, built."""

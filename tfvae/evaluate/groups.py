@@ -74,7 +74,7 @@ def standard(model):
 
 def marginal_rows(model, mean, log_stddev, means, seed):
     """KL(q(z) || p(z)) and what the codes tell about the images, where q(z|x) is one normal."""
-    if model.arch.sequential or model.told is not None:
+    if not model.arch.one_normal or model.told is not None:
         return {}
     found = marginal_kl(mean, log_stddev, model.prior.distribution(model.arch.encode).log_prob, seed=seed,
                         rate=means["rate"])  # fmt: skip
@@ -115,7 +115,7 @@ def mmd_rows(model, images, labels, seed):
 
 def hole_rows(model, images, seed):
     """Holes of the prior, overlap of posteriors and the decoder's distance from g*, by the training images."""
-    if model.arch.sequential or model.told is not None:
+    if not model.arch.one_normal or model.told is not None:
         return {}
     images = images[: min(POSTERIORS, max(2, NUMBERS // math.prod(model.image_shape)))]
     mean, log_stddev = latents.posteriors(model, images)
