@@ -12,13 +12,13 @@ from tfvae import checkpoints, rng
 from tfvae.constraints import parse
 from tfvae.engine import Engine
 from tfvae.errors import UsageError
-from tfvae.multipliers import CONTROLLERS, PACE, SLOW_DECAY, WINDOW, Multipliers
+from tfvae.multipliers import CONTROLLERS, PACE, SPAN, WINDOW, Multipliers
 from tfvae.vae import TRAIN
 
 SCALES = [4.0, 0.5, 100.0]
 
 
-def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling):
+def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling, span=SPAN):
     """One multiplier: -> its values after each update, and pi's shares of its integral step beyond the window."""
     log_lam, average, slow, previous, shares, found = math.log(lam), None, None, 0.0, [], []
 
@@ -34,7 +34,7 @@ def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling):
             new = log_lam + rate * min(max(e, -1), 1)
         elif name == "pi":
             log_e = math.log(e) if e > WINDOW else math.log(WINDOW)
-            slow = log_e if slow is None else SLOW_DECAY * slow + (1 - SLOW_DECAY) * log_e
+            slow = log_e if slow is None else slow + (log_e - slow) / span
             share = 1.0
             if e > WINDOW:
                 share = min(max(1 - (slow - log_e) / PACE, 0), 1)
@@ -42,7 +42,8 @@ def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling):
             if e > 0 and math.exp(log_lam) > ceiling:
                 share *= 0.1
             p = min(max(e, -WINDOW), WINDOW)
-            new = log_lam + share * rate * p + gain * (p - previous)
+            furthest = WINDOW * SPAN / span
+            new = log_lam + share * rate * min(max(e, -furthest), furthest) + gain * (p - previous)
             previous = p
         elif name == "paper":
             new = math.log(math.exp(log_lam) * min(max(math.exp(min(rate * average, 50)), 0.9), 1.1))
@@ -102,6 +103,19 @@ def test_controllers_follow_their_simulation(name, settings):
             np.testing.assert_allclose(found[:warmup, j], lam, rtol=1e-6)
         if name == "pi" and j == 0 and not settings:
             assert min(shares) == 0 and any(0 < share < 1 for share in shares)  # all sides of the rule were seen
+
+
+@pytest.mark.parametrize(("steps", "span"), [(10, 20), (936, 104), (8999, 999), (9000, SPAN), (10**6, SPAN)])
+def test_pi_hurries_in_a_short_training(steps, span):
+    """It spans a ninth of the steps, and goes as much further in one; a training of 9,000 steps or more is as ever."""
+    multipliers = make("pi")
+    multipliers.plan(steps)
+    assert multipliers.span == span
+    sequence = violation_course(500)
+    found = trace(multipliers, sequence, SCALES)
+    for j, scale in enumerate(SCALES):
+        expected, _ = simulate("pi", sequence[:, j], scale, *CONTROLLERS["pi"][1:], 0.99, 1.0, 0, 1e6, span)
+        np.testing.assert_allclose(found[:, j], expected, rtol=1e-4)
 
 
 def test_average_starts_at_the_first_batch():

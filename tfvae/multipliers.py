@@ -18,8 +18,9 @@ from tfvae.errors import UsageError, unknown
 LOG_BOUND = 6 * math.log(10.0)
 
 # Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.5 means
-# that the violation shrinks by a factor e every 2,000 steps.
-WINDOW, PACE, SLOW_DECAY = 0.1, 0.5, 0.999
+# that the violation shrinks by a factor e every 2,000 steps. A training of less than 9,000 steps has no time for that:
+# its span is a ninth of it, so that the same share of the training is spent on the way.
+WINDOW, PACE, SPAN, SPANS, SHORTEST = 0.1, 0.5, 1000, 9, 20
 
 
 def log_controller(state, e, average, rate, gain):
@@ -34,16 +35,18 @@ def pi_controller(state, e, average, rate, gain):
     constraint is met, where a wound-up integral has to be unwound (Sohrabi et al., 2024, "On PI controllers for
     updating Lagrange multipliers"). Beyond the window the integral only makes up for missing progress: it rests
     while e falls by itself at the wanted pace, measured by how far log e's slow average lags behind log e; above
-    the steepest slope that unrestricted codes could have (`ceilings`) it grows ten times slower.
+    the steepest slope that unrestricted codes could have (`ceilings`) it grows ten times slower. The slow average
+    spans `span` steps; with a shorter one the integral is let go as much further.
     """
+    furthest = WINDOW * SPAN / state.span
     p = tf.clip_by_value(e, -WINDOW, WINDOW)
     log_e = tf.math.log(tf.maximum(e, WINDOW))
-    slow_decay = SLOW_DECAY * tf.cast(state._updates > 0, tf.float32)
+    slow_decay = (1.0 - 1.0 / state.span) * tf.cast(state._updates > 0, tf.float32)
     slow = slow_decay * state._slow + (1.0 - slow_decay) * log_e
     needed = tf.where(e > WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / PACE, 0.0, 1.0), 1.0)
     needed *= tf.where((e > 0.0) & (state._log_lam > state.log_ceilings), 0.1, 1.0)
     state._slow.assign(slow)
-    step = needed * rate * p + gain * (p - state._previous)
+    step = needed * rate * tf.clip_by_value(e, -furthest, furthest) + gain * (p - state._previous)
     state._previous.assign(p)
     return state._log_lam + step
 
@@ -100,7 +103,7 @@ class Multipliers(keras.layers.Layer):
                 raise UsageError(f"Expected geco's {name} {rule}. Received: {name}={value}.")
         self.controller, default_rate, default_gain = CONTROLLERS[controller]
         self.rate, self.gain = rate or default_rate, gain or default_gain
-        self.decay, self.warmup = decay, int(warmup)
+        self.decay, self.warmup, self.span = decay, int(warmup), SPAN
         self.log_ceilings = [math.log(ceiling) for ceiling in ceilings]
         start = keras.initializers.Constant(math.log(initial))
         self._log_lam = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
@@ -108,6 +111,10 @@ class Multipliers(keras.layers.Layer):
         self._previous = self.add_weight(name="previous", shape=(count,), initializer="zeros", trainable=False)
         self._slow = self.add_weight(name="slow", shape=(count,), initializer="zeros", trainable=False)
         self._updates = self.add_weight(name="updates", shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    def plan(self, steps):
+        """Say how many steps the training has, before the first: ``pi`` hurries in a short one."""
+        self.span = min(SPAN, max(SHORTEST, steps // SPANS))
 
     @property
     def lam(self):

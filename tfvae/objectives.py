@@ -121,6 +121,9 @@ class GECO(VAE):
         base = -mean_k(terms.log_px) if self.rate_side else terms.kl
         return base + mean_k(self.lagrangian(terms))
 
+    def plan(self, steps):
+        self.multipliers.plan(steps)
+
     def signals(self, terms):
         return {"violations": batch_means(self.felt(terms))}
 

@@ -54,6 +54,7 @@ def compile_for(model, config, count, slower=0):
         slower: how often the learning rate was halved, see `tfvae.loop`.
     """
     steps = config.epochs * (count // config.batch_size)
+    model.plan(steps)
     rate = optimizers.Rate(config.learning_rate * 0.5**slower, config.schedule, steps, config.rate_warmup)
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     optimizer = optimizers.Adam(rate, global_clipnorm=config.clip_norm or None, **average)

@@ -32,13 +32,11 @@ class VAE(keras.Model):
     """x -> q(z|x) -> z -> p(x|z), and one training step for all objectives.
 
     Args:
-        arch, likelihood, prior: specs such as ``mlp:latent=32``; likelihood ``auto`` is ``bernoulli`` for binary
-            data and ``gaussian`` otherwise.
+        arch, likelihood, prior: specs, ``mlp:latent=32``; likelihood ``auto``: bernoulli for binary data, or gaussian.
         image_shape: (H, W, C).
         seed: of weights and noise.
         l2: loss += l2 * sum of squared kernels.
-        binarize: ``dynamic`` draws each pixel as Bernoulli(grey level) in every step; ``static`` says that the data
-            are binary already.
+        binarize: ``dynamic`` draws each pixel as Bernoulli(grey level) in every step; ``static``: it is so already.
         dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255.
         precision: ``float32``, ``bfloat16`` or ``float16`` of the networks; densities and KL are float32 always.
         samples: draws of z per image in training (the L of Kingma & Welling, 2014, eq. 7); IWAE and its kin set it.
@@ -149,6 +147,9 @@ class VAE(keras.Model):
     def importance(self, terms):
         """Each image's weight in the gradient, [B] or 1, where losses of images differ in scale by design."""
         return 1.0
+
+    def plan(self, steps):
+        """Hear how many steps the training has, before it is compiled."""
 
     def signals(self, terms):
         """What `adapt` goes by: means over the images of the batch, which replicas average before they adapt."""
