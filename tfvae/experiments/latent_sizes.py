@@ -40,8 +40,9 @@ def greyness(images):
 def row_of(lab, label, one, samples):
     scores = lab.measured(one, pictures=PICTURES)
     quality = {name: scores[name + FEATURES] for name in ("frechet", "precision", "density", "recall", "coverage")}
+    span = {f"precision {end}": scores[f"precision{FEATURES}_{end}"] for end in ("low", "high")}
     return {
-        "latent": label, **quality, "grey": greyness(samples), "test error": scores["sq_err"], "KL": scores["rate"],
+        "latent": label, **quality, **span, "grey": greyness(samples), "test error": scores["sq_err"], "KL": scores["rate"],
         "ELBO": scores["elbo"], "active units": scores["active_units"], "marginal KL": scores["marginal_kl"],
     }  # fmt: skip
 
@@ -64,15 +65,19 @@ def judge(lab, rows):
         return ", ".join(f"{row[name]:.3g} at {row['latent']}" for row in rows)
 
     small, *larger = rows
+    spans = ", ".join(
+        f"{row['precision']:.3f} ({row['precision low']:.3f} to {row['precision high']:.3f}) at {row['latent']}"
+        for row in rows
+    )
     lab.verdict("4.4", "the most realistic samples are those of H = 2",
-                small["precision"] > max(row["precision"] for row in larger),
-                f"precision {told('precision')}")  # fmt: skip
+                small["precision low"] > max(row["precision high"] for row in larger),
+                f"95% intervals: precision {spans}")  # fmt: skip
     lab.verdict("4.4", "the least diverse samples are those of H = 2",
                 small["recall"] < min(row["recall"] for row in larger),
                 f"recall {told('recall')}; coverage {told('coverage')}")  # fmt: skip
-    falls = all(a["precision"] > b["precision"] for a, b in zip(larger, larger[1:]))
+    falls = all(a["precision low"] > b["precision high"] for a, b in zip(larger, larger[1:]))
     lab.verdict("4.4", "from 10 to 25 to 50 the quality of samples degrades", falls,
-                f"precision {told('precision')}; Frechet {told('frechet')}")  # fmt: skip
+                f"precision {spans}; Frechet {told('frechet')}")  # fmt: skip
     errors = [row["test error"] for row in rows]
     lab.verdict("4.4", "more dimensions make sharper images", small["grey"] > max(row["grey"] for row in larger)
                 and errors[0] > max(errors[1:]), f"grey {told('grey')}; test error {told('test error')}")  # fmt: skip
