@@ -7,8 +7,8 @@ maps every row of the seeds, numbered SEED.ROW, to the recipes that show it, or 
 # name: (module, what it shows)
 RECIPES = {
     "theory": ("theory", "fixed points, partitions, phase transitions, kernel PCA, energy levels (000)"),
-    "geco-kappa": ("geco_kappa", "GECO at kappa 3, 4, 5 over 200 epochs, and its controllers (000, 001)"),
-    "information-plane": ("information_plane", "GECO, beta-VAEs, ELBO, tuned beta-VAEs in the information plane (000, figures 3-6)"),
+    "geco-kappa": ("geco_kappa", "GECO at kappa 3, 4, 5 over 100 epochs, and its controllers (000, 001)"),
+    "information-plane": ("information_plane", "GECO, beta-VAEs and ELBO in the information plane (000, figures 3-6)"),
     "mnist-table": ("mnist_table", "VAE, beta-VAE, GECO and GECO+IWAE on MNIST (001)"),
     "color-mnist": ("color_mnist", "GECO and ELBO with ConvDraw on color_mnist (000, figures 1-2)"),
     "cifar-table": ("cifar_table", "VAE, beta-VAE and GECO with ConvDraw on CIFAR-10 (001)"),

@@ -42,8 +42,9 @@ def row_of(lab, label, one, samples):
     quality = {name: scores[name + FEATURES] for name in ("frechet", "precision", "density", "recall", "coverage")}
     span = {f"precision {end}": scores[f"precision{FEATURES}_{end}"] for end in ("low", "high")}
     return {
-        "latent": label, **quality, **span, "grey": greyness(samples), "test error": scores["sq_err"], "KL": scores["rate"],
-        "ELBO": scores["elbo"], "active units": scores["active_units"], "marginal KL": scores["marginal_kl"],
+        "latent": label, **quality, **span, "grey": greyness(samples), "test error": scores["sq_err"],
+        "KL": scores["rate"], "ELBO": scores["elbo"], "active units": scores["active_units"],
+        "marginal KL": scores["marginal_kl"],
     }  # fmt: skip
 
 
