@@ -82,6 +82,12 @@ def judge(lab, rows):
                 "(within 3%)", max(abs(share) for both in off for share in both) < WITHIN,
                 "; ".join(f"epsilon {row['epsilon']:g}, lambda {row['lambda']:.3g}: KL {kl:+.1%}, error {error:+.1%}"
                           for row, (kl, error) in zip(rows, off)))  # fmt: skip
+    losses = [(row["error"] + row["lambda"] * row["KL"],
+               row["error of beta = lambda"] + row["lambda"] * row["KL of beta = lambda"]) for row in rows]  # fmt: skip
+    lab.verdict("4.2", "both reach the same error + lambda KL (within 1%), whose optimum is flat along the curve",
+                max(abs(b / a - 1) for a, b in losses) < 0.01,
+                "; ".join(f"epsilon {row['epsilon']:g}: {a:.2f} and {b:.2f} ({b / a - 1:+.1%})"
+                          for row, (a, b) in zip(rows, losses)))  # fmt: skip
     by_size = sorted(rows, key=lambda row: row["epsilon"])
     falls = all(a["lambda"] > b["lambda"] and a["error"] > b["error"] for a, b in zip(by_size, by_size[1:]))
     lab.verdict("4.2", "a looser bound costs less: lambda and error fall as epsilon grows", falls,
