@@ -1,11 +1,12 @@
 """The measures of the recipes: answers by hand, or by a slow loop."""
 
 import math
+import types
 
 import numpy as np
 import pytest
 
-from tfvae.experiments import gamma, holes, kl_constrained, latent_sizes, square, surgery
+from tfvae.experiments import gamma, holes, kl_constrained, kl_weights, latent_sizes, square, surgery
 
 
 @pytest.fixture
@@ -129,3 +130,14 @@ def test_codes_that_are_all_the_same_have_no_likeness():
     codes = np.full((1000, 2), 0.1, np.float32)
     assert codes.var(0).min() > 0
     assert square.likeness(points, codes) == 0.0
+
+
+@pytest.mark.parametrize(("at_four", "outcome"), [((0.4, 0.5), True), ((0.2, 0.6), False)])
+def test_seeds_that_overlap_decide_nothing(at_four, outcome):
+    """MIG at weight 1 is 0.1 and 0.3: the best weight's seeds have to be above both of it, and of the largest."""
+    mig = [(0.1, 0.3), at_four, (0.2, 0.25), (0.0, 0.05)]
+    scores = [{"MIG": value, "DCI disentanglement": 0.5, "error": 1.0 + i} for i, pair in enumerate(mig) for value in pair]
+    told = {}
+    lab = types.SimpleNamespace(verdict=lambda rows, claim, found, because: told.update({claim: found}))
+    kl_weights.judge_shapes(lab, scores)
+    assert told["a weight above 1 disentangles"] is outcome and told["too large a weight entangles again"] is True
