@@ -136,7 +136,7 @@ def test_codes_that_are_all_the_same_have_no_likeness():
 def test_seeds_that_overlap_decide_nothing(at_four, outcome):
     """MIG at weight 1 is 0.1 and 0.3: the best weight's seeds have to be above both of it, and of the largest."""
     mig = [(0.1, 0.3), at_four, (0.2, 0.25), (0.0, 0.05)]
-    scores = [{"MIG": value, "DCI disentanglement": 0.5, "error": 1.0 + i} for i, pair in enumerate(mig) for value in pair]
+    scores = [{"MIG": value, "DCI disentanglement": 0.5, "error": i} for i, pair in enumerate(mig) for value in pair]
     told = {}
     lab = types.SimpleNamespace(verdict=lambda rows, claim, found, because: told.update({claim: found}))
     kl_weights.judge_shapes(lab, scores)
