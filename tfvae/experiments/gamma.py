@@ -91,17 +91,19 @@ def judge(lab, rows, means):
     learnt, _, fixed = means
     apart = min(r["MMD"] for r in rows if r["model"] == "gamma fixed") > max(
         r["MMD"] for r in rows if r["model"] == "optimal gamma")  # fmt: skip
-    told = f"MMD {learnt['MMD']:.4f} against {fixed['MMD']:.4f} (three seeds each)"
-    lab.verdict("3.6", "codes fit the prior better with gamma learnt than fixed at gamma*, at the same error",
-                apart and abs(fixed["error"] / learnt["error"] - 1) < 0.05,
-                f"{told}; marginal KL {learnt['marginal KL']:.2f} against {fixed['marginal KL']:.2f}; error "
-                f"{learnt['error']:.2f} against {fixed['error']:.2f}")  # fmt: skip
+    lab.verdict("3.6", "codes fit the prior better with gamma learnt than fixed at gamma*", apart,
+                f"MMD {learnt['MMD']:.4f} against {fixed['MMD']:.4f} (means of three seeds each); marginal KL "
+                f"{learnt['marginal KL']:.2f} against {fixed['marginal KL']:.2f}")  # fmt: skip
+    lab.verdict("3.6", "at the same error (within 5%)", abs(fixed["error"] / learnt["error"] - 1) < 0.05,
+                f"{learnt['error']:.2f} learnt, {fixed['error']:.2f} fixed: the fixed one has had gamma* from the "
+                "start, and buys its error with rate")  # fmt: skip
     lab.verdict("3.6", "CelebA: learnt 352.8, MMD 93.3; fixed 349.9, MMD 291.8", None,
                 f"CelebA cannot be had here, and their kernel is not told; ratio of MMDs 3.13 there, "
                 f"{fixed['MMD'] / learnt['MMD']:.2f} here")  # fmt: skip
+    units = {kind: [r["active units"] for r in rows if r["model"] == kind] for kind in ("gamma fixed", "optimal gamma")}
     lab.verdict("3.4 3.5", "a constant gamma leaves fewer inactive dimensions than a learnt one",
-                fixed["active units"] > learnt["active units"],
-                f"active units of 32: {fixed['active units']:.1f} fixed, {learnt['active units']:.1f} learnt; ELBO "
+                min(units["gamma fixed"]) > max(units["optimal gamma"]),
+                f"active units of 32: {units['gamma fixed']} fixed, {units['optimal gamma']} learnt; ELBO "
                 f"{fixed['ELBO']:.1f} and {learnt['ELBO']:.1f}")  # fmt: skip
 
 
