@@ -79,7 +79,8 @@ def third_axis(rows, path):
             heights = [row[name] for row in rows]
             ax.plot(beta, heights, color=colour, marker="o", markersize=4, linewidth=1.8)
             if len(names) > 1:
-                ax.annotate(name.partition(": ")[2], (beta[0], heights[0]), (8, 4), textcoords="offset points",
+                # at the second beta, for the two meet at the first
+                ax.annotate(name.partition(": ")[2], (beta[1], heights[1]), (8, 4), textcoords="offset points",
                             fontsize=SMALL, color=colour)  # fmt: skip
         if names == ("Frechet",):
             ax.fill_between(beta, [row["low"] for row in rows], [row["high"] for row in rows], alpha=0.2, linewidth=0)
