@@ -1,9 +1,9 @@
 """GECO on Fashion-MNIST: 100 epochs at kappa 3, 4, 5, and its controllers at kappa 4.
 
 784-512-256-200 and its mirror image, Adam 1e-3, batch 128, all 60,000 training images; errors and KL are those of the
-training epochs. 100 epochs, the seed's 200 (these were run once, before this recipe was: [kappa-200.csv](
-kappa-200.csv)). The controllers get 40 epochs, and the first 40 of a long run are those of a short one. lambda's peak
-is that of the epochs' ends.
+training epochs. 100 epochs where the seed has 200; those were run once, before this recipe was written:
+[kappa-200.csv](kappa-200.csv). The controllers get 40 epochs, and the first 40 of a long run are those of a short one.
+lambda's peak is that of the epochs' ends.
 """
 
 from tfvae.plots import curves
