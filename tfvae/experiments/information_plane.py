@@ -59,7 +59,8 @@ def run(lab):
         last = found[geco(kappa)].rows[-1]
         near, _ = tuned_beta(lab, FIXED | {"likelihood": LIKELIHOODS["RE"]}, last["sq_err"], 1.0 / last["lambda"])
         tuned[kappa] = near, between(last["sq_err"], *(one.rows[-1] for _, one in near))
-        found |= {tuned_name(kappa, beta): one for beta, one in near}
+        beta, one = nearest(near, last["sq_err"])
+        found[tuned_name(kappa, beta)] = one
     rows = {label: row_of(lab, label, one) for label, one in found.items()}
     for label, value in sharpness(found).items():
         rows[label]["sharpness of samples"] = value
@@ -67,6 +68,11 @@ def run(lab):
     for part in (plane, tuned_table, images, traces, crossing):
         part(lab, all_found)
     lab.publish("The information plane of seed 000: GECO, beta-VAE, ELBO", __doc__)
+
+
+def nearest(near, error):
+    """The (beta, run) of `near` whose training error is nearest."""
+    return min(near, key=lambda each: abs(each[1].rows[-1]["sq_err"] / error - 1))
 
 
 def tuned_name(kappa, beta):
@@ -141,7 +147,7 @@ def tuned_table(lab, found):
     rows = []
     for kappa, (near, kl) in found.tuned.items():
         own = found.rows[geco(kappa)]
-        beta, _ = min(near, key=lambda each: abs(each[1].rows[-1]["sq_err"] / own["RE, training"] - 1))
+        beta, _ = nearest(near, own["RE, training"])
         other = found.rows[tuned_name(kappa, beta)]
         rows.append({"kappa": kappa, "GECO RE": own["RE, training"], "GECO KL": own["KL, training"],
                      "betas tried": ", ".join(f"{b:.3g}" for b, _ in near), "beta-VAE's KL at that RE": kl,
