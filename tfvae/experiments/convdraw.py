@@ -1,7 +1,7 @@
 """ConvDraw on binarised MNIST: eight steps beside one step and a conv VAE, and models told a label or a part.
 
 A small budget: one epoch of 60,000 images at batch 64, Adam 2e-3 with a cosine, pixels drawn anew each step, three
-seeds; NLL is the bound from 50 draws on the first 1,000 test images, its interval is over seeds (Student's t). The
+seeds; NLL is the bound from 50 draws on the first 500 test images, its interval is over seeds (Student's t). The
 models told the label get four epochs; a LeNet trained on MNIST says how often a sample shows it. Those shown a part of
 the image get two.
 """
@@ -25,7 +25,7 @@ TOLD = {"ConvDraw, 4 steps": CONVDRAW.format(4), "conv": "conv:widths=16-32,late
 PARTS = {"inpaint:bottom": "inpaint-bottom.png", "upsample:7": "upsample.png"}
 FIXED = {"objective": "elbo", "dataset": "mnist", "likelihood": "bernoulli", "binarize": "dynamic", "batch_size": 64,
          "learning_rate": 2e-3, "schedule": "cosine", "epochs": 1}  # fmt: skip
-SEEDS, DRAWS, IMAGES, PICTURES = 3, 50, 1000, 10_000
+SEEDS, DRAWS, IMAGES, PICTURES = 3, 50, 500, 10_000
 AGREEMENT = "label_agreement[lenet-mnist]"
 
 
