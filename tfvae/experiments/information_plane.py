@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
     runs: dict
     rows: dict
-    tuned: dict  # {kappa: ([(beta, run)], a beta-VAE's KL at GECO's training error)}
+    tuned: dict  # {kappa: ([(beta, run)], a beta-VAE's KL at GECO's training error, whether it took a KL warm-up)}
 
 
 def geco(kappa):
@@ -57,8 +57,8 @@ def run(lab):
     tuned = {}
     for kappa in KAPPAS:
         last = found[geco(kappa)].rows[-1]
-        near, _ = tuned_beta(lab, FIXED | {"likelihood": LIKELIHOODS["RE"]}, last["sq_err"], 1.0 / last["lambda"])
-        tuned[kappa] = near, between(last["sq_err"], *(one.rows[-1] for _, one in near))
+        near, warm = tuned_beta(lab, FIXED | {"likelihood": LIKELIHOODS["RE"]}, last["sq_err"], 1.0 / last["lambda"])
+        tuned[kappa] = near, between(last["sq_err"], *(one.rows[-1] for _, one in near)), warm
         beta, one = nearest(near, last["sq_err"])
         found[tuned_name(kappa, beta)] = one
     rows = {label: row_of(lab, label, one) for label, one in found.items()}
@@ -145,13 +145,14 @@ def point(label, group, row):
 def tuned_table(lab, found):
     """GECO's KL beside that of a beta-VAE with its error; training images, so that both errors are those aimed at."""
     rows = []
-    for kappa, (near, kl) in found.tuned.items():
+    for kappa, (near, kl, warm) in found.tuned.items():
         own = found.rows[geco(kappa)]
         beta, _ = nearest(near, own["RE, training"])
         other = found.rows[tuned_name(kappa, beta)]
         rows.append({"kappa": kappa, "GECO RE": own["RE, training"], "GECO KL": own["KL, training"],
-                     "betas tried": ", ".join(f"{b:.3g}" for b, _ in near), "beta-VAE's KL at that RE": kl,
-                     "GECO KL / its": own["KL, training"] / kl, "GECO marginal KL, test": own["marginal KL"],
+                     "betas tried": ", ".join(f"{b:.3g}" for b, _ in near), "KL warm-up": warm,
+                     "beta-VAE's KL at that RE": kl, "GECO KL / its": own["KL, training"] / kl,
+                     "GECO marginal KL, test": own["marginal KL"],
                      "marginal KL of the nearer beta-VAE": other["marginal KL"], "+-": own["+-"] + other["+-"],
                      "its RE, test": other["RE"], "GECO RE, test": own["RE"]})  # fmt: skip
     lab.table("tuned", rows, "At equal error: a beta-VAE tuned to GECO's, training images")
