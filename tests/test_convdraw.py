@@ -1,5 +1,7 @@
 """ConvDraw against a slow NumPy double, and each mistake of its public versions as a test."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -49,21 +51,42 @@ def unpatched(p, channels):
     return found
 
 
+def affine(layer, v):
+    kernel, bias = (w.astype(np.float64) for w in layer.get_weights())
+    return v @ kernel + bias
+
+
+def silu(v):
+    return v * sigmoid(v)
+
+
+def whole_of(part, seen, eps):
+    """The global latent of one image: z-space p and q, z, and the map it adds."""
+    mean, log_stddev = normal_of(affine(part.posterior, silu(affine(part.compare, seen.ravel()))))
+    z = mean + np.exp(log_stddev) * eps.ravel()
+    zeros = np.zeros_like(z)
+    added = affine(part.merge, silu(affine(part.expand, z))).reshape(part.outputs)
+    return ((mean, log_stddev), (zeros, zeros), z, None), added
+
+
 def double(arch, x, noise):
-    """ConvDraw's recurrence for one image and noise [T, h, w, latent]: z-space p and q of each step, z, canvases."""
-    he = ce = np.zeros((*noise.shape[1:3], arch.hidden))
+    """ConvDraw's recurrence for one image and noise of each group: z-space p and q of each, z, canvases."""
     cd = arch.first_cell.numpy().astype(np.float64)
-    hd = np.tanh(cd)
     canvas, seen, found = np.zeros((*x.shape[:2], arch.features)), x, []
     for layer in arch.stem:
-        seen = convolve(layer, seen, stride=2)
-        seen = seen * sigmoid(seen)
+        seen = silu(convolve(layer, seen, stride=2))
+    if arch.first:
+        group, added = whole_of(arch.whole, seen, noise[0])
+        found, noise, cd = [group], noise[1:], cd + added
+    hd = np.tanh(cd)
+    he = ce = np.zeros_like(cd)
     for t, eps in enumerate(noise):
         part = arch.cores[t % len(arch.cores)].parts
         image = sigmoid(canvas @ arch.image_kernel.numpy().astype(np.float64))
         gates = convolve(part["encode"], np.concatenate([patched(x - image), hd, he], axis=-1))
         he, ce = cell_of(gates + convolve(part["read"], seen), ce)
         q, p = normal_of(convolve(part["posterior"], he)), normal_of(convolve(part["prior"], hd))
+        q = (p[0] + np.exp(p[1]) * q[0], p[1] + q[1]) if arch.relative else q
         z = q[0] + np.exp(q[1]) * eps
         hd, cd = cell_of(convolve(part["decode"], np.concatenate([z, patched(image), hd], axis=-1)), cd)
         canvas = canvas + unpatched(convolve(part["write"], hd), arch.features)
@@ -71,16 +94,18 @@ def double(arch, x, noise):
     return found
 
 
-@pytest.mark.parametrize("shared", ["true", "false"])
-def test_it_is_the_recurrence_of_a_slow_double(x, shared):
+@pytest.mark.parametrize("options", ["", "shared=false", "vector=3", "relative=true", "vector=5,relative=true"])
+def test_it_is_the_recurrence_of_a_slow_double(x, options):
     """Canvases, log q(z) - log p(z) and the KL in z-space, by float64 loops and SciPy; float32 leaves 1e-4."""
-    model = tame(SPEC + f",shared={shared}")
+    model = tame(f"{SPEC},{options}".rstrip(","))
     q = model.arch.infer(x, 1, (5, 6))
     canvases = model.arch.canvases(q.z)
     noise = rng.normal([1, 2, model.arch.latent], (5, 6)).numpy().astype(np.float64)
     for b in range(2):
-        steps = double(model.arch, x[b].numpy().astype(np.float64), noise[0, b].reshape(3, 2, 3, 2))
-        for t, (_, _, _, canvas) in enumerate(steps):
+        parts = np.split(noise[0, b], np.cumsum([math.prod(group) for group in model.arch.groups])[:-1])
+        parts = [part.reshape(group) for part, group in zip(parts, model.arch.groups)]
+        steps = double(model.arch, x[b].numpy().astype(np.float64), parts)
+        for t, (_, _, _, canvas) in enumerate(steps[model.arch.first :]):
             np.testing.assert_allclose(canvases[t, 0, b], canvas, rtol=1e-4, atol=1e-4)
         ratio = sum(
             (norm.logpdf(z, mq, np.exp(sq)) - norm.logpdf(z, mp, np.exp(sp))).sum()
@@ -246,13 +271,45 @@ def test_canvases_at_any_number_of_steps():
     n = arch.latent // 3
     z = tf.random.stateless_normal([2, 4, 5 * n], (1, 2))
     five = arch.canvases(z)
-    assert five.shape == (5, 2, 4, 8, 12, 2)
+    assert five.shape == (5, 2, 4, 8, 12, 2) and arch.width(5) == 5 * n
     np.testing.assert_allclose(arch.canvases(z[..., : 2 * n]), five[:2], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(arch.generate(z[..., : 3 * n]), five[2], rtol=1e-5, atol=1e-5)
     with pytest.raises(UsageError, match="whole steps"):
         arch.canvases(z[..., : n + 1])
     with pytest.raises(UsageError, match="at most 3"):
         tame(SPEC + ",shared=false").arch.canvases(z)
+
+
+def test_a_vector_comes_before_all_steps():
+    """It moves every canvas; with it z is longer by its size, for any number of steps."""
+    arch = tame(SPEC + ",vector=5").arch
+    assert arch.latent == arch.width(3) == 5 + 3 * 12
+    z = tf.random.stateless_normal([1, arch.width(4)], (1, 2))
+    canvases = arch.canvases(z)
+    assert len(canvases) == 4
+    np.testing.assert_allclose(arch.canvases(z[:, : arch.width(2)]), canvases[:2], rtol=1e-5, atol=1e-5)
+    moved = arch.canvases(tf.concat([z[:, :5] + 1.0, z[:, 5:]], axis=-1))
+    assert (np.abs(moved - canvases).max(axis=(1, 2, 3, 4)) > 1e-3).all()
+
+
+@pytest.mark.parametrize("spec", [SPEC, "ladder:levels=2,hidden=4,latent=1"])
+def test_the_vectors_prior_knows_the_label(spec, generator):
+    """p(z_0 | label) starts as N(0, I) for every label and is learnt; q(z_0 | x) is told the label from the start."""
+    model = tfvae.build("elbo", "gaussian", spec + ",vector=5", image_shape=(8, 12, 1), condition="labels", classes=3)
+    vector = model.arch.whole
+
+    def maps():
+        """What z_0 = its prior's mean adds under labels 0 and 1."""
+        return vector.spread(lambda t, q: tf.zeros([2, 1, 1, 5]), 2, tf.one_hot([0, 1], 3)).numpy()
+
+    first, second = maps()
+    np.testing.assert_array_equal(first, second)
+    vector.prior.kernel.assign(generator.normal(size=vector.prior.kernel.shape))
+    first, second = maps()
+    assert np.abs(first - second).max() > 1e-3
+    features = tf.ones([2, 1, 1, vector.compare.kernel.shape[0] - 3])
+    told = vector.q(features, tf.one_hot([0, 1], 3))[0].numpy()
+    assert np.abs(told[0] - told[1]).max() > 1e-5
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian:sigma=per-pixel", "student-t", "laplace"])

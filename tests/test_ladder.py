@@ -75,17 +75,19 @@ def test_it_is_what_a_slow_double_computes(x):
             np.testing.assert_allclose(found[0, b], flat, rtol=1e-4, atol=1e-4)
 
 
-def test_samples_are_scored_by_the_prior_of_the_kl(x):
+@pytest.mark.parametrize("options", ["", ",vector=5"])
+def test_samples_are_scored_by_the_prior_of_the_kl(x, options):
     """The mean of log q - log p over 4000 draws is the KL within 5 standard errors (a false alarm in 1.7 million)."""
-    terms = tame().terms(x, samples=4000, seed=(1, 2))
+    terms = tame(SPEC + options).terms(x, samples=4000, seed=(1, 2))
     ratio = (terms.log_qz - terms.log_pz).numpy()
     error = ratio.std(axis=0) / np.sqrt(len(ratio))
     assert terms.kl.shape == (2,) and (np.abs(ratio.mean(axis=0) - terms.kl) < 5 * error).all()
     assert (error < 0.05 * terms.kl.numpy()).all()  # or the line above could not fail
 
 
-def test_decoding_the_inferred_latent_gives_the_inferred_features(x):
-    arch = tame().arch
+@pytest.mark.parametrize("options", ["", ",vector=5"])
+def test_decoding_the_inferred_latent_gives_the_inferred_features(x, options):
+    arch = tame(SPEC + options).arch
     q = arch.infer(x, 3, (5, 6))
     np.testing.assert_allclose(arch.generate(q.z), q.features, rtol=1e-5, atol=1e-5)
     assert q.mean.shape == q.z.shape == (3, 2, arch.latent) and q.features.shape == (3, 2, *SHAPE)

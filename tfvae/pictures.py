@@ -92,7 +92,7 @@ def strip(model, count, seed=0, steps=0, temperature=1.0, condition=None):
     if steps == arch.steps:
         z = temperature * model.prior.sample(count, rng.as_seed((seed, 0)), arch.encode)
     else:
-        z = temperature * rng.normal([count, steps * arch.latent // arch.steps], rng.as_seed((seed, 0)), axis=0)
+        z = temperature * rng.normal([count, arch.width(steps)], rng.as_seed((seed, 0)), axis=0)
     return frames(model, z, conditions.context(model.told, condition, count)).numpy()
 
 

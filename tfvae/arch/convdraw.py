@@ -22,7 +22,16 @@ import tensorflow as tf
 
 from tfvae.arch.conditioning import ShiftMaps, dense
 from tfvae.arch.gaussian import mean_and_log_stddev
-from tfvae.arch.hierarchy import LOG_STDDEV_BOUND, Hierarchy, Parts, check_counts, over_samples, standardise, unflatten
+from tfvae.arch.hierarchy import (
+    LOG_STDDEV_BOUND,
+    SMALL,
+    Hierarchy,
+    Parts,
+    check_counts,
+    over_samples,
+    standardise,
+    unflatten,
+)
 from tfvae.errors import UsageError
 
 STRIDE = 4  # pixels of a grid cell, along each side
@@ -63,16 +72,18 @@ class ConvDraw(Hierarchy):
         latent: channels of z_t at each place of the grid [H/4, W/4].
         kernel: side of the filters.
         shared: whether all steps use the same weights.
+        vector: latents of a vector z_0, drawn before the first step, that enters the decoder's start; 0: none.
+        relative: whether q is told relative to p, as the ladder's: zeros are the prior.
     """
 
-    def __init__(self, *, steps=8, hidden=32, latent=2, kernel=3, shared=True, **common):
+    def __init__(self, *, steps=8, hidden=32, latent=2, kernel=3, shared=True, vector=0, relative=False, **common):
         height, width, channels = common["image_shape"]
         if height % STRIDE or width % STRIDE:
             raise UsageError(f"Expected image sides divisible by {STRIDE} for convdraw. Received: {height} x {width}.")
         check_counts(steps=steps, hidden=hidden, latent=latent, kernel=kernel)
         group = (height // STRIDE, width // STRIDE, int(latent))
-        super().__init__(groups=[group] * int(steps), kernel=kernel, **common)
-        self.steps, self.hidden, self.shared = int(steps), int(hidden), shared
+        super().__init__(groups=[group] * int(steps), vector=vector, kernel=kernel, **common)
+        self.steps, self.hidden, self.shared, self.relative = int(steps), int(hidden), shared, relative
         self.cores = [self.core(channels, group[-1]) for _ in range(1 if shared else self.steps)]
         half = (self.hidden + 1) // 2
         self.stem = [self.conv(half, channels, strides=2), self.conv(self.hidden, half, strides=2)]
@@ -81,6 +92,7 @@ class ConvDraw(Hierarchy):
         vector = self.context and not self.context_maps  # maps reach every place by themselves
         kind = self.init() if self.conditioning == "concat" else "zeros"  # the others start as without a context
         self.told_cell = dense(math.prod(shape), self.context, kind) if vector else None
+        self.whole = self.global_latent(math.prod(shape), shape)
         first = tf.eye(self.features, channels)
         self.image_kernel = self.add_weight(
             name="image", shape=first.shape, initializer=lambda *_, **__: first, autocast=False
@@ -95,7 +107,7 @@ class ConvDraw(Hierarchy):
             read=self.conv(gates, self.hidden, use_bias=False),
             encode=self.conv(gates, patch + 2 * self.hidden),
             decode=self.conv(gates, latent + patch + self.hidden),
-            posterior=self.conv(2 * latent, self.hidden),
+            posterior=self.conv(2 * latent, self.hidden, **({"init": SMALL} if self.relative else {})),
             prior=self.conv(2 * latent, self.hidden),
             write=self.conv(STRIDE**2 * self.features, self.hidden, kernel=3),
             sites={name: self.site(n) for name, n in units.items()} if self.context else {},
@@ -108,14 +120,16 @@ class ConvDraw(Hierarchy):
 
     def blank(self, count):
         """Hidden and cell state of the encoder before the first step, [N, h, w, hidden] each: zeros."""
-        zeros = tf.zeros([count, *self.groups[0][:2], self.hidden])
+        zeros = tf.zeros([count, *self.groups[-1][:2], self.hidden])
         return zeros, zeros
 
-    def start(self, count, context):
-        """Hidden and cell state of the decoder before the first step, [N, h, w, hidden] each: learnt."""
+    def start(self, draw, count, context):
+        """Hidden and cell state of the decoder before the first step, [N, h, w, hidden] each: learnt, and of z_0."""
         cell = tf.broadcast_to(self.first_cell, [count, *self.first_cell.shape])
         if self.told_cell is not None:
             cell += tf.reshape(self.told_cell(context), tf.shape(cell))
+        if self.whole is not None:
+            cell += self.whole.spread(draw, count, context)
         return tf.tanh(cell), cell
 
     def image(self, canvas):
@@ -126,14 +140,14 @@ class ConvDraw(Hierarchy):
 
     def canvases_of(self, draw, steps, count, context):
         """The canvas after each of `steps` steps, [N, h, w, 16 P]; `draw` as for `decode`."""
-        hidden, cell = self.start(count, context)
-        canvas = tf.zeros([count, *self.groups[0][:2], STRIDE**2 * self.features])
+        hidden, cell = self.start(draw, count, context)
+        canvas = tf.zeros([count, *self.groups[-1][:2], STRIDE**2 * self.features])
         found = []
         for t in range(steps):
             core = self.cores[t % len(self.cores)]
             mean, log_stddev = mean_and_log_stddev(core.at("prior", hidden, context), LOG_STDDEV_BOUND)
             image = self.image(canvas)
-            z = mean + tf.exp(log_stddev) * draw(t, Decoder(mean, log_stddev, hidden, image))
+            z = mean + tf.exp(log_stddev) * draw(t + self.first, Decoder(mean, log_stddev, hidden, image))
             hidden, cell = lstm(core.at("decode", tf.concat([z, image, hidden], axis=-1), context), cell)
             canvas += core.at("write", hidden, context)
             found.append(canvas)
@@ -152,28 +166,38 @@ class ConvDraw(Hierarchy):
 
         def q(t, decoder):
             nonlocal state
-            t = t % len(self.cores)
+            if t < self.first:
+                return self.whole.q(over_samples(features, samples), context)
+            t = (t - self.first) % len(self.cores)
             hidden, cell = state
             seen = tf.concat([patches - decoder.image, decoder.hidden, hidden], axis=-1)
             state = lstm(self.cores[t].at("encode", seen, context) + shares[t], cell)
             raw = self.cores[t].at("posterior", state[0], context)
+            if self.relative:
+                return mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
             return standardise(*mean_and_log_stddev(raw, LOG_STDDEV_BOUND), decoder.mean, decoder.log_stddev)
 
         return q
 
+    def width(self, steps):
+        """The length of a z for `steps` steps: the vector's latents, and those of each step."""
+        return self.latent + (steps - self.steps) * math.prod(self.groups[-1])
+
     def canvases(self, z, context=None):
-        """The features after each step, [S, ..., H, W, P], of z [..., S h w latent]: as many steps S as z has.
+        """The features after each step, [S, ..., H, W, P], of z [..., vector + S h w latent]: as many steps S as z has.
 
         S may be larger than the `steps` of training where all steps share their weights. Features of earlier steps
         are the picture so far; the likelihood's parameters are those of the last.
         """
-        steps, rest = divmod(z.shape[-1], math.prod(self.groups[0]))
+        first, size, whole = self.groups[: self.first], math.prod(self.groups[-1]), self.width(0)
+        steps, rest = divmod(z.shape[-1] - whole, size)
         if rest or steps < 1 or (steps > self.steps and not self.shared):
             most = "" if self.shared else f", at most {self.steps} (unshared weights)"
             raise UsageError(
-                f"Expected z of whole steps of {math.prod(self.groups[0])} latents{most}. Received: {z.shape[-1]}."
+                f"Expected z of {f'{whole} latents and ' * bool(whole)}whole steps of {size} latents{most}. "
+                f"Received: {z.shape[-1]}."
             )
-        lead, parts = tf.shape(z)[:-1], self.split(z, self.groups[:1] * steps)
+        lead, parts = tf.shape(z)[:-1], self.split(z, first + self.groups[-1:] * steps)
         count, context = tf.reduce_prod(lead), self.spread(context, lead)
         found = self.canvases_of(lambda t, state: parts[t], steps, count, context)
         return tf.stack([unflatten(to_pixels(canvas), lead) for canvas in found])

@@ -7,19 +7,23 @@ KL stay as they are. Hence to the rest of tfvae the latent is eps, all groups fl
 temperatures, traversals and objectives need not know that it has an order.
 """
 
+import functools
 import math
 
 import keras
 import tensorflow as tf
 
 from tfvae import rng
-from tfvae.arch.conditioning import SITES
-from tfvae.arch.gaussian import GaussianArch, Inference
+from tfvae.arch.conditioning import SITES, dense
+from tfvae.arch.gaussian import GaussianArch, Inference, mean_and_log_stddev
 from tfvae.errors import UsageError
 from tfvae.terms import normal_log_prob
 
 # stddevs of p(z_t|z_<t) and q(z_t|z_<t, x) lie in [exp(-5), exp(5)], their quotients in [exp(-10), exp(10)].
 LOG_STDDEV_BOUND = 5.0
+
+# Of the layer that gives mean and log stddev of eps: near zero, which is the prior.
+SMALL = functools.partial(keras.initializers.VarianceScaling, scale=0.01, mode="fan_avg", distribution="uniform")
 
 
 def standardise(mean_q, log_stddev_q, mean_p, log_stddev_p):
@@ -63,19 +67,65 @@ def check_counts(**counts):
             raise UsageError(f"Expected {name} >= 1. Received: {name}={value}.")
 
 
+class GlobalLatent(keras.layers.Layer):
+    """A first latent that is a vector and belongs to no place of the grid, p(z_0 | context) and what it adds to a map.
+
+    Convolutions agree with their neighbours only; what a picture is of as a whole has to be drawn once, before them.
+
+    Args:
+        size: how many latents.
+        inputs: numbers of the flattened features that q(z_0 | x) sees.
+        outputs: shape (h, w, c) of the map that z_0 is added to.
+        context: D, the width of the context; with one, mean and stddev of p(z_0 | context) are learnt, from N(0, I).
+        init: makes a seeded weight initializer.
+    """
+
+    hidden = 128
+
+    def __init__(self, size, inputs, outputs, context, init):
+        super().__init__(name="global", dtype="float32")
+        self.outputs = tuple(outputs)
+        self.compare = dense(self.hidden, inputs + context, init(), "silu")
+        self.posterior = dense(2 * size, self.hidden, init(SMALL))
+        self.prior = dense(2 * size, context, "zeros") if context else None
+        self.expand = dense(self.hidden, size, init(), "silu")
+        self.merge = dense(math.prod(outputs), self.hidden, init())
+        self.size, self.built = size, True
+
+    def spread(self, draw, count, context, q=None):
+        """Draw z_0 = mean + stddev * draw(0, q), for N = count: -> the map [N, h, w, c] that it adds."""
+        mean = log_stddev = tf.zeros([count, 1, 1, self.size])
+        if self.prior is not None:
+            raw = tf.reshape(self.prior(context), [-1, 1, 1, 2 * self.size])
+            mean, log_stddev = mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
+        z = tf.reshape(mean + tf.exp(log_stddev) * draw(0, q), [-1, self.size])
+        return tf.reshape(self.merge(self.expand(z)), [-1, *self.outputs])
+
+    def q(self, features, context):
+        """Features [N, h, w, c] -> mean, log stddev of q(eps_0|x), [N, 1, 1, size]; zeros are the prior."""
+        flat = tf.reshape(tf.cast(features, tf.float32), [-1, math.prod(features.shape[1:])])
+        flat = flat if context is None else tf.concat([flat, context], axis=-1)
+        raw = tf.reshape(self.posterior(self.compare(flat)), [-1, 1, 1, 2 * self.size])
+        return mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
+
+
 class Hierarchy(GaussianArch):
     """q(eps|x) as a product of conditionals; a subclass gives `decode` and `posterior`.
 
     Args:
         groups: shapes (h, w, c) of the latents in the order in which they are drawn.
         kernel: side of the filters.
+        vector: latents of a vector that is drawn before them all; 0: none.
     """
 
     sequential = True
 
-    def __init__(self, *, groups, kernel, **common):
+    def __init__(self, *, groups, kernel, vector=0, **common):
+        if not vector >= 0:
+            raise UsageError(f"Expected vector >= 0. Received: vector={vector}.")
+        groups = [(1, 1, int(vector))] * bool(vector) + [tuple(group) for group in groups]
         super().__init__(latent=sum(map(math.prod, groups)), **common)
-        self.groups, self.kernel = [tuple(group) for group in groups], int(kernel)
+        self.groups, self.kernel, self.first = groups, int(kernel), int(bool(vector))
         self.one_normal = len(groups) == 1
 
     def conv(self, channels, inputs, kernel=None, init=keras.initializers.GlorotUniform, **options):
@@ -90,6 +140,11 @@ class Hierarchy(GaussianArch):
         )
         layer.build((None, None, None, inputs))
         return layer
+
+    def global_latent(self, inputs, outputs):
+        """The `GlobalLatent` of this net, or None."""
+        size = self.groups[0][-1] if self.first else 0
+        return GlobalLatent(size, inputs, outputs, self.context, self.init) if size else None
 
     def site(self, units):
         """A place where the context enters `units` channels: constant maps ``concat`` there are a shift."""

@@ -4,16 +4,14 @@ The posterior of a level is told relative to its prior, as in NVAE (Vahdat & Kau
 log stddev of eps_t itself (see `tfvae.arch.hierarchy`), so that zero outputs are the prior and cost no nats.
 """
 
-import functools
+import math
 
 import keras
 import tensorflow as tf
 
 from tfvae.arch.conv import Residual
 from tfvae.arch.gaussian import mean_and_log_stddev
-from tfvae.arch.hierarchy import LOG_STDDEV_BOUND, Hierarchy, Parts, check_counts, over_samples
-
-SMALL = functools.partial(keras.initializers.VarianceScaling, scale=0.01, mode="fan_avg", distribution="uniform")
+from tfvae.arch.hierarchy import LOG_STDDEV_BOUND, SMALL, Hierarchy, Parts, check_counts, over_samples
 
 
 class Ladder(Hierarchy):
@@ -25,20 +23,22 @@ class Ladder(Hierarchy):
         latent: channels of each map.
         blocks: residual blocks of each level, on the way up and on the way down.
         kernel: side of the filters.
+        vector: latents of a first group that belongs to no place; 0: none.
     """
 
-    def __init__(self, *, levels=3, hidden=32, latent=4, blocks=1, kernel=3, **common):
+    def __init__(self, *, levels=3, hidden=32, latent=4, blocks=1, kernel=3, vector=0, **common):
         check_counts(levels=levels, hidden=hidden, latent=latent, blocks=blocks, kernel=kernel)
         height, width, channels = common["image_shape"]
         sides = [(-(-height // 2**i), -(-width // 2**i)) for i in range(int(levels) + 1)]  # finest first
         groups = [(*side, int(latent)) for side in reversed(sides[1:])]
-        super().__init__(groups=groups, kernel=kernel, **common)
+        super().__init__(groups=groups, vector=vector, kernel=kernel, **common)
         self.sides, self.hidden, self.blocks = sides, int(hidden), int(blocks)
-        inputs = [channels] + [self.hidden] * (len(groups) - 1)
+        inputs = [channels] + [self.hidden] * (int(levels) - 1)
         outputs = [self.features] + inputs[1:]
         self.rungs = [self.rung(*ends, int(latent)) for ends in zip(inputs, outputs)]  # finest first
         shape = (*sides[-1], self.hidden)
         self.top = self.add_weight(name="top", shape=shape, initializer="zeros", autocast=False)
+        self.whole = self.global_latent(math.prod(shape), shape)
 
     def rung(self, inputs, outputs, latent):
         """The layers of one level, which takes `inputs` channels from below and gives `outputs` back."""
@@ -68,9 +68,11 @@ class Ladder(Hierarchy):
 
     def decode(self, draw, count, context):
         h = tf.tile(self.top[None], [count, 1, 1, 1])
+        if self.whole is not None:
+            h += self.whole.spread(draw, count, context)
         for t, rung in enumerate(reversed(self.rungs)):
             mean, log_stddev = mean_and_log_stddev(rung.at("prior", tf.nn.silu(h)), LOG_STDDEV_BOUND)
-            z = mean + tf.exp(log_stddev) * draw(t, h)
+            z = mean + tf.exp(log_stddev) * draw(t + self.first, h)
             h = rung.at("fall", h + rung.at("merge", z, context))
             height, width = self.sides[-2 - t]
             h = tf.nn.depth_to_space(rung.at("up", tf.nn.silu(h)), 2)[:, :height, :width]
@@ -83,8 +85,11 @@ class Ladder(Hierarchy):
             features.append(h if self.context else over_samples(h, samples))
 
         def q(t, state):
-            rung = self.rungs[-1 - t]
-            both = tf.concat([features[-1 - t], state], axis=-1)
+            if t < self.first:
+                return self.whole.q(features[-1], context)
+            level = self.first - 1 - t
+            rung = self.rungs[level]
+            both = tf.concat([features[level], state], axis=-1)
             raw = rung.at("posterior", tf.nn.silu(rung.at("compare", both)))
             return mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
 
