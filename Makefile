@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-slow lint
 demo: $(STAMP)
-	@$(RUN) -m tfvae.demo
+	@$(RUN) -m tfvae.cli.demo
 
 test: $(STAMP)
 	@$(RUN) -m pytest $(PYTEST_FLAGS)

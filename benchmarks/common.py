@@ -7,12 +7,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT))
 
-from tfvae.environment import import_tensorflow  # noqa: E402
+from tfvae.runtime.environment import import_tensorflow
 
 tf = import_tensorflow()
 
-from tfvae.experiments.lab import cell  # noqa: E402
-from tfvae.inspection import csv_bytes, markdown  # noqa: E402
+from tfvae.cli.inspection_verbs import csv_bytes, markdown
+from tfvae.experiments.lab import cell
 
 
 def table(rows, columns):

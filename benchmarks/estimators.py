@@ -14,7 +14,15 @@ from common import write
 from scipy import integrate, stats
 
 import tfvae
-from tfvae.evaluate import disentanglement, fixed_factor, holes, marginal, mmd, quality, score
+from tfvae.evaluation import (
+    disentanglement,
+    feature_distances,
+    fixed_factor_scores,
+    marginal_kl,
+    mmd,
+    posterior_holes,
+    score,
+)
 
 NARROW = 0.3  # stddev of each posterior
 
@@ -54,7 +62,7 @@ def marginal_rows(rounds):
         for i in range(rounds):
             mean, log_stddev = clusters(n, np.random.default_rng(i))
             rate = 0.5 * (mean**2 + NARROW**2 - 1 - 2 * np.log(NARROW)).sum(1).mean()
-            found["marginal KL"].append(marginal.marginal_kl(mean, log_stddev, None, seed=i, rate=rate).kl)
+            found["marginal KL"].append(marginal_kl.marginal_kl(mean, log_stddev, None, seed=i, rate=rate).kl)
             dims = mmd.marginal_kl_dims(mean, log_stddev, seed=i)
             found["its sum over dimensions"].append(dims.kl.sum())
             found["its moments alone"].append(mmd.moment_kl(mean, log_stddev))
@@ -81,19 +89,21 @@ def hole_rows(rounds):
     grid = np.linspace(-9, 9, 1_000_001)
     step = grid[1] - grid[0]
     aggregate = stats.norm.pdf(grid[:, None], mean, stddev).mean(1)
-    mass = ((ratio(grid) < np.exp(holes.THRESHOLD)) * stats.norm.pdf(grid)).sum() * step
+    mass = ((ratio(grid) < np.exp(posterior_holes.THRESHOLD)) * stats.norm.pdf(grid)).sum() * step
     truths = {"hole mass": mass, "overlap at z ~ p(z)": (overlap(grid) * stats.norm.pdf(grid)).sum() * step,
               "overlap at z ~ q(z)": (overlap(grid) * aggregate).sum() * step}  # fmt: skip
     found = {name: [] for name in truths}
     for i in range(rounds):
         draw = np.random.default_rng(i)
-        z, which = draw.normal(size=(holes.DRAWS, 1)), draw.integers(0, 3, holes.DRAWS)
-        at_q = mean[which] + stddev[which] * draw.normal(size=holes.DRAWS)
-        weights = [holes.weights_at(at, mean[:, None], np.log(stddev)[:, None]) for at in (z, at_q[:, None])]
-        found["hole mass"].append(holes.hole_mass(weights[0].log_q - stats.norm.logpdf(z[:, 0]))[0])
+        z, which = draw.normal(size=(posterior_holes.DRAWS, 1)), draw.integers(0, 3, posterior_holes.DRAWS)
+        at_q = mean[which] + stddev[which] * draw.normal(size=posterior_holes.DRAWS)
+        weights = [posterior_holes.weights_at(at, mean[:, None], np.log(stddev)[:, None]) for at in (z, at_q[:, None])]
+        found["hole mass"].append(posterior_holes.hole_mass(weights[0].log_q - stats.norm.logpdf(z[:, 0]))[0])
         found["overlap at z ~ p(z)"].append(weights[0].overlap.mean())
         found["overlap at z ~ q(z)"].append(weights[1].overlap.mean())
-    return [row(name, "three posteriors on a line", holes.DRAWS, truths[name], found[name]) for name in truths]
+    return [
+        row(name, "three posteriors on a line", posterior_holes.DRAWS, truths[name], found[name]) for name in truths
+    ]
 
 
 # --- samples beside samples
@@ -107,20 +117,20 @@ def sample_rows(rounds):
         values = [mmd.mmd2(*pair(n, 2, i, shift)) for i in range(rounds)]
         rows.append(row("MMD^2, RBF", "normals, means 0.5 apart, 2 dimensions", n, truth, values))
     for n in (1000, 10_000):
-        values = [quality.frechet(*pair(n, 16, i, 0.25, 1.5)) for i in range(rounds)]
+        values = [feature_distances.frechet(*pair(n, 16, i, 0.25, 1.5)) for i in range(rounds)]
         rows.append(row("Frechet", "normals in 16 dimensions", n, 16 * (0.25**2 + 0.5**2), values))
     for n in (200, 2000):
         first, second = np.array([0.0, 1.0, 0.0]), np.array([0.5, 1.25, 0.5**3 + 1.5])
-        values = [quality.kid(*pair(n, 1, i, 0.5)) for i in range(rounds)]
+        values = [feature_distances.kid(*pair(n, 1, i, 0.5)) for i in range(rounds)]
         rows.append(
             row("KID", "normals on a line, means 0.5 apart", n, ([3, 3, 1] * (first - second) ** 2).sum(), values)
         )
     for n in (200, 2000):
-        each = [quality.prdc(*(draw.random((n, 1)) + [shift] for shift in (0.0, 0.5)))
+        each = [feature_distances.prdc(*(draw.random((n, 1)) + [shift] for shift in (0.0, 0.5)))
                 for draw in map(np.random.default_rng, range(rounds))]  # fmt: skip
         # a ball of 5 real neighbours misses all n fakes of the same density 1 time in 2^5 (Naeem et al., 2020)
         shares = {"coverage": 0.5 * (1 - 2.0**-5)}
-        for name in quality.PRDC:
+        for name in feature_distances.PRDC:
             values = [found[name] for found in each]
             rows.append(row(name, "intervals of length 1 that share a half", n, shares.get(name, 0.5), values))
     return rows
@@ -151,8 +161,8 @@ def code_rows(rounds):
             scores = {"MIG": (mig, disentanglement.mig(codes, v)), "SAP": (sap, disentanglement.sap(codes, v))}
             scores["DCI disentanglement"] = (dci, disentanglement.dci(codes, v).disentanglement)
             vote = {"each factor its code": 1.0, "turned by 45 degrees": 0.5, "noise": 0.5}.get(name)
-            scores["FactorVAE"] = (vote, fixed_factor.factor_vae_score(codes, v))
-            scores["beta-VAE"] = (vote, fixed_factor.beta_vae_score(codes, v, points=1000))
+            scores["FactorVAE"] = (vote, fixed_factor_scores.factor_vae_score(codes, v))
+            scores["beta-VAE"] = (vote, fixed_factor_scores.beta_vae_score(codes, v, points=1000))
             for metric, (truth, value) in scores.items():
                 if truth is not None:
                     found.setdefault((metric, name, truth), []).append(value)

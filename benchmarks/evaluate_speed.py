@@ -18,7 +18,8 @@ from common import table, write
 from contestants.cases import CASES
 
 import tfvae
-from tfvae import datasets, runs
+from tfvae import datasets
+from tfvae.training import trainer
 
 CASE = "mlp-32"
 ALIKE = 0.5  # nats: either bound's own noise at 5,000 samples is well below it
@@ -26,7 +27,7 @@ ALIKE = 0.5  # nats: either bound's own noise at 5,000 samples is well below it
 
 def save_problem(folder, epochs, limit):
     """Weights that were trained a little, and test images, as the contestants read them: -> path."""
-    run = runs.train(
+    run = trainer.train(
         run_dir=f"{folder}/run", root=folder, objective="elbo", likelihood="gaussian:sigma=1.0", arch=CASES[CASE].arch,
         dataset="fashion_mnist", epochs=epochs, validation=0.0, limit=limit,
     )  # fmt: skip

@@ -16,9 +16,10 @@ import numpy as np
 from common import table, tf, write
 from contestants.cases import CASES
 
-from tfvae import datasets, runs
+from tfvae import datasets
 from tfvae.config import Config
-from tfvae.engine import Engine, order_of, place
+from tfvae.training import trainer
+from tfvae.training.engine import Engine, order_of, place
 
 GFLOP = 1e9
 
@@ -102,8 +103,8 @@ def tfvae_steps(case, steps):
     """A call of tfvae's engine on as many steps, as `tfvae train` sets it up."""
     config = Config(arch=case.arch, likelihood="gaussian:sigma=1.0", batch_size=case.batch)
     images = datasets.load("fashion_mnist", "train")[0]
-    model = runs.model_of(config, images.shape[1:])
-    runs.compile_for(model, config, len(images))
+    model = trainer.model_of(config, images.shape[1:])
+    trainer.compile_for(model, config, len(images))
     engine, data = Engine(model, case.batch), place(images)
     order = np.concatenate([order_of(0, epoch, len(images), case.batch) for epoch in range(9)])[:steps]
     return lambda: list(engine.blocks(data, order, count=1))

@@ -22,7 +22,8 @@ import numpy as np
 from common import table, tf, write
 
 import tfvae
-from tfvae import export, savedmodel, storage
+from tfvae.export import exporter, savedmodel
+from tfvae.runtime import files
 
 BATCHES = (1, 64)
 
@@ -32,7 +33,7 @@ def untrained(folder):
     model = tfvae.build(
         "elbo", likelihood="gaussian", arch="mlp:widths=512-256,latent=200", image_shape=(28, 28, 1), seed=0
     )
-    storage.write_folder(folder / "1", lambda beside: export.write_model(model, beside, folder.name))
+    files.write_folder(folder / "1", lambda beside: exporter.write_model(model, beside, folder.name))
     return folder
 
 
@@ -100,7 +101,7 @@ def main(model, seconds, rounds, dry):
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(model) if model else untrained(pathlib.Path(folder) / "decoder")
         if savedmodel.find(place) is None:
-            place = export.export_run(place, pathlib.Path(folder) / "decoder").parent
+            place = exporter.export_run(place, pathlib.Path(folder) / "decoder").parent
         rows = measure(place, 0.2 if dry else seconds, 1 if dry else rounds)
     print(table(rows, list(rows[0]))) if dry else write("serve_speed", rows)
 

@@ -1,6 +1,6 @@
 """What the tests share: a quiet TensorFlow, tiny images, tiny models, hand-made Terms."""
 
-from tfvae.environment import import_tensorflow
+from tfvae.runtime.environment import import_tensorflow
 
 tf = import_tensorflow()
 

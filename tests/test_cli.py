@@ -13,8 +13,9 @@ import time
 import numpy as np
 import pytest
 
-from tfvae import cli, specs
-from tfvae.cli import main
+from tfvae import specs
+from tfvae.cli import command_line
+from tfvae.cli.command_line import main
 from tfvae.config import Config
 
 TINY = ["--dataset", "digits", "--arch", "mlp:widths=16,latent=4", "--batch-size", "64"]
@@ -26,7 +27,7 @@ def here(tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(cli.__file__).parents[1]))  # for the subprocesses
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(command_line.__file__).parents[2]))  # for the subprocesses
     for name in ("TFVAE_DATA_DIR", "TFDS_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "no-data"))
     return folder
@@ -158,12 +159,12 @@ def test_a_disk_full_at_the_start_leaves_no_run(here, capsys, monkeypatch):
 
 
 def test_flags_are_config_keys_and_python_names(monkeypatch):
-    from tfvae.objectives import OBJECTIVES
-    from tfvae.vae import VAE
+    from tfvae.models.vae import VAE
+    from tfvae.objectives.registry import OBJECTIVES
 
     fields = set(Config.__dataclass_fields__) - {"objective"}
     for name, cls in OBJECTIVES.items():
-        args = vars(cli.parse(["train", name]))
+        args = vars(command_line.parse(["train", name]))
         flags = set(args) - {"verb", "objective", "home", "parser", "own", "run_dir", "root", "dry_run", "new"}
         own = specs.keyword_options(cls)
         assert not set(own) & fields
@@ -198,10 +199,10 @@ def test_dry_run_prints_settings_that_come_back_and_writes_nothing(here, capsys)
 
 def test_help_and_lists_do_not_import_tensorflow(here):
     quick = [[], ["--help"], ["--version"], ["data", "list"], ["runs"], ["train", "elbo", "--dry-run"]]
-    quick += [[verb, "--help"] for verb in cli.VERBS]
-    quick += [["train", name, "--help"] for name in specs.read_signatures(*cli.OBJECTIVES)]
+    quick += [[verb, "--help"] for verb in command_line.VERBS]
+    quick += [["train", name, "--help"] for name in specs.read_signatures(*command_line.OBJECTIVES)]
     code = (
-        "import sys; from tfvae.cli import main\n"
+        "import sys; from tfvae.cli.command_line import main\n"
         f"for argv in {quick!r}: print(main(argv), file=sys.stderr)\n"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
@@ -219,13 +220,13 @@ def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
     junk = ["", "-1", "nan", "1e400", "=", "--", "-", "geco:", "\n", "ü" * 50, "a=b,c", ":", "mlp:latent=4"]
     junk += ["gaussian:sigma=optimal", "digits", "npz:", "folder:", "-h", "--version", "%s", "{0}", "re<=4"]
     for _ in range(200):
-        verb = rng.choice([*cli.VERBS, "train", "train", "train"])
+        verb = rng.choice([*command_line.VERBS, "train", "train", "train"])
         if verb in ("doctor", "data", "runs", "export", "zoo", "experiment"):
             argv = [verb, rng.choice(junk), rng.choice(junk), "--no-such-flag"]
         else:
             many = verb in ("train", "sweep")
-            head = [verb, rng.choice(list(specs.read_signatures(*cli.OBJECTIVES))) if many else "no"]
-            flags = [flag for a in cli.parse(head).parser._actions for flag in a.option_strings]
+            head = [verb, rng.choice(list(specs.read_signatures(*command_line.OBJECTIVES))) if many else "no"]
+            flags = [flag for a in command_line.parse(head).parser._actions for flag in a.option_strings]
             argv = head + [rng.choice(rng.choice([flags, junk])) for _ in range(rng.randrange(6))]
             argv += ["--dry-run"] if many else []
         assert main(argv) in (0, 2, 3), argv
@@ -235,7 +236,7 @@ def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
 
 
 def test_a_bug_asks_for_a_report_and_a_closed_pipe_is_quiet(here, capsys, monkeypatch):
-    monkeypatch.setattr("tfvae.inspection.data", lambda args: 1 / 0)
+    monkeypatch.setattr("tfvae.cli.inspection_verbs.data", lambda args: 1 / 0)
     assert main(["data", "list"]) == 1
     assert "tfvae doctor" in capsys.readouterr().err.splitlines()[-1]
     # `true` has gone before the first line is written; argparse itself ignores that while it prints help.
@@ -251,7 +252,7 @@ def test_failures_of_the_machine_are_one_line(error, code, capsys, monkeypatch):
     def fail(args):
         raise error
 
-    monkeypatch.setattr("tfvae.inspection.data", fail)
+    monkeypatch.setattr("tfvae.cli.inspection_verbs.data", fail)
     fails(capsys, ["data", "list"], code)
 
 
@@ -261,5 +262,5 @@ def test_device_out_of_memory_has_exit_code_8(capsys, monkeypatch):
     def fail(args):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmany details")
 
-    monkeypatch.setattr("tfvae.inspection.data", fail)
+    monkeypatch.setattr("tfvae.cli.inspection_verbs.data", fail)
     fails(capsys, ["data", "list"], 8, "--batch-size")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfvae import inspection
-from tfvae.cli import main
+from tfvae.cli import inspection_verbs
+from tfvae.cli.command_line import main
 from tfvae.config import Config
-from tfvae.progress import Plain
+from tfvae.runtime.progress_reporters import Plain
 
 TINY = ["--dataset", "digits", "--arch", "mlp:widths=16,latent=4", "--batch-size", "64"]
 TRAIN = ["train", "geco", *TINY]
@@ -117,7 +117,9 @@ def test_evaluate_prints_one_json_object(trained, capsys):
 
 
 def test_numbers_that_json_does_not_know_become_null():
-    found = inspection.plain({"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": np.bool_(True), "d": "x"})
+    found = inspection_verbs.plain(
+        {"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": np.bool_(True), "d": "x"}
+    )
     assert json.dumps(found, allow_nan=False) == '{"a": null, "b": [null, 3], "c": true, "d": "x"}'
 
 

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from tfvae import comparison, runs
-from tfvae.cli import main
+from tfvae.cli.command_line import main
 from tfvae.config import Config
-from tfvae.evaluate import evaluate
+from tfvae.evaluation import evaluate
 from tfvae.plots import planes
+from tfvae.reports import comparison
+from tfvae.training import trainer
 
 SETTINGS = dict(dataset="digits", arch="mlp:widths=16,latent=3", limit=200, epochs=1, xla="off", batch_size=50)
 
@@ -25,7 +26,7 @@ def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     cases = {"a": ("geco:kappa=3", 0), "b": ("geco:kappa=3", 1), "c": ("beta:beta=2", 0)}
     return [
-        runs.train(run_dir=str(root / name), root=str(root), objective=objective, seed=seed, **SETTINGS)
+        trainer.train(run_dir=str(root / name), root=str(root), objective=objective, seed=seed, **SETTINGS)
         for name, (objective, seed) in cases.items()
     ]
 
@@ -105,7 +106,7 @@ def test_samples_are_those_of_each_run_from_one_seed(trained, tmp_path):
     (path,) = comparison.draw_samples(trained, rows, tmp_path, print)
     picture = np.asarray(Image.open(path))
     for r, run in enumerate(trained):
-        images = runs.load(run.path).sample(comparison.SHOWN, (0, 0)).numpy()
+        images = trainer.load(run.path).sample(comparison.SHOWN, (0, 0)).numpy()
         side = 80  # 8 pixels, 10 times enlarged
         line = picture[2 + r * (side + 2) :, -comparison.SHOWN * (side + 2) :]
         for c in (0, 5, 9):
@@ -116,18 +117,18 @@ def test_samples_are_those_of_each_run_from_one_seed(trained, tmp_path):
 def test_scores_are_kept_until_the_run_is_trained_further(trained, tmp_path, monkeypatch):
     """The second time nothing is measured; other settings, or another checkpoint, are measured anew."""
     shutil.copytree(trained[2].path, tmp_path / "run")
-    run, calls = runs.find(tmp_path / "run"), []
+    run, calls = trainer.find(tmp_path / "run"), []
 
     def evaluate(path, split, samples, limit, pictures, say):
         calls.append((path, split, samples, limit))
         return dict.fromkeys(comparison.SCORES, float(len(calls))) | {"constraints": [], "images": limit}
 
-    monkeypatch.setattr("tfvae.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("tfvae.evaluation.evaluate", evaluate)
     for limit, count in ((20, 1), (20, 1), (30, 2), (20, 2)):
         comparison.rows_of([run], samples=2, limit=limit)
         assert len(calls) == count and calls[-1] == (run.path, "test", 2, calls[-1][-1])
     assert comparison.rows_of([run], samples=2, limit=20)[0]["elbo"] == 1.0
-    runs.resume(run.path, epochs=2)
+    trainer.resume(run.path, epochs=2)
     assert comparison.rows_of([run], samples=2, limit=20)[0]["elbo"] == 3.0
     kept = sorted(path.name for path in run.path.glob("evaluate-test-K2-*"))
     expected = ((20, 4), (20, 8), (30, 4))

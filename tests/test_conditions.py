@@ -7,11 +7,13 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae import conditions, rng, runs
-from tfvae.cli import main
-from tfvae.engine import Engine, order_of, place
+from tfvae.cli.command_line import main
 from tfvae.errors import UsageError
-from tfvae.evaluate.curve import area, codes, rd_curve
+from tfvae.evaluation.rate_distortion_curve import area, codes, rd_curve
+from tfvae.models import conditions
+from tfvae.runtime import random_streams
+from tfvae.training import trainer
+from tfvae.training.engine import Engine, order_of, place
 
 ARCH = "mlp:widths=16,latent=3"
 
@@ -78,7 +80,7 @@ def test_small_and_large_betas_share_the_gradient(images):
     model = told("beta", "beta:0.5-8")
     model.compile("adam")
     _, _, found, _ = model.gradients(images(4))
-    seed = rng.fold(rng.fold((0, 0), 1), model.step)
+    seed = random_streams.fold(random_streams.fold((0, 0), 1), model.step)
     with tf.GradientTape() as tape:
         terms = model.terms(images(4), seed=seed, training=True)
         beta = terms.condition
@@ -125,7 +127,7 @@ def test_labels_are_learnt_through_the_engine():
 @pytest.mark.slow
 def test_a_curve_from_one_run(tmp_path, capsys):
     """kappa-conditioned on digits: errors rise with kappa, rates fall; the verb writes CSV and PNG; sample --kappa."""
-    run = runs.train(objective="geco", condition="kappa:1.2-2.4", dataset="digits", arch="mlp:widths=64,latent=8",
+    run = trainer.train(objective="geco", condition="kappa:1.2-2.4", dataset="digits", arch="mlp:widths=64,latent=8",
                      epochs=30, learning_rate=3e-3, run_dir=str(tmp_path / "run"), root=str(tmp_path))  # fmt: skip
     rows = rd_curve(run.path, points=3)
     assert [row["sq_err"] for row in rows] == sorted(row["sq_err"] for row in rows)
@@ -141,7 +143,7 @@ def test_a_curve_from_one_run(tmp_path, capsys):
     assert main(["sample", str(run.path), "--kappa", "2", "-o", picture]) == 0
     for wrong in (["--kappa", "9"], ["--label", "1"], ["--beta", "1"]):
         assert main(["sample", str(run.path), *wrong, "-o", picture]) == 2
-    plain = runs.train(objective="elbo", dataset="digits", arch=ARCH, epochs=1, run_dir=str(tmp_path / "plain"),
+    plain = trainer.train(objective="elbo", dataset="digits", arch=ARCH, epochs=1, run_dir=str(tmp_path / "plain"),
                        root=str(tmp_path))  # fmt: skip
     assert main(["rd-curve", str(plain.path)]) == 2
 
@@ -153,7 +155,7 @@ def test_keras_fit_tells_the_labels(images):
     x, y = images(32), np.arange(32) % 2
     history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-    seed = rng.fold((0, 0), 1)
+    seed = random_streams.fold((0, 0), 1)
     with_labels = model.terms(x, seed=seed, condition=y).log_px
     assert not np.array_equal(with_labels, model.terms(x, seed=seed).log_px)
 
@@ -224,12 +226,12 @@ def test_convdraw_sees_the_shown_part_where_it_is():
 
 
 def test_complete_and_strip_from_the_command_line(tmp_path, capsys):
-    run = runs.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), objective="elbo", dataset="digits", epochs=1,
+    run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), objective="elbo", dataset="digits", epochs=1,
                      arch="convdraw:steps=2,hidden=4,latent=1", condition="inpaint:bottom", limit=200)  # fmt: skip
     for verb, *flags in (["complete", "--rows", "2", "-n", "3"], ["strip", "-n", "2", "--steps", "3"]):
         out = tmp_path / f"{verb}.png"
         assert main([verb, str(run.path), *flags, "-o", str(out)]) == 0 and out.stat().st_size > 500
-    plain = runs.train(run_dir=str(tmp_path / "plain"), root=str(tmp_path), objective="elbo", dataset="digits",
+    plain = trainer.train(run_dir=str(tmp_path / "plain"), root=str(tmp_path), objective="elbo", dataset="digits",
                        arch="mlp:widths=8,latent=2", epochs=1, limit=200)  # fmt: skip
     capsys.readouterr()
     assert main(["complete", str(plain.path)]) == 2 and "--condition upsample:N" in capsys.readouterr().err

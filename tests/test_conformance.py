@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.engine import Engine, order_of
 from tfvae.errors import UsageError
+from tfvae.training.engine import Engine, order_of
 
 OBJECTIVES = {
     "elbo": "elbo",

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.constraints import batch_means, parse, violations
 from tfvae.errors import UsageError
+from tfvae.objectives.geco.constraints import batch_means, parse, violations
 
 
 def test_violation_is_a_sum_over_all_pixels_less_kappa_squared_once(random_terms):

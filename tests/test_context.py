@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.arch import ARCHITECTURES
+from tfvae.architectures import ARCHITECTURES
 from tfvae.errors import UsageError
 
 SPECS = {

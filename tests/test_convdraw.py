@@ -10,10 +10,10 @@ from doubles import convolve, normal_of, shaken, sigmoid
 from scipy.stats import norm
 
 import tfvae
-from tfvae import rng
-from tfvae.arch.convdraw import lstm, to_pixels
+from tfvae.architectures.convdraw import lstm, to_pixels
+from tfvae.distributions.terms import normal_kl, normal_log_prob
 from tfvae.errors import UsageError
-from tfvae.terms import normal_kl, normal_log_prob
+from tfvae.runtime import random_streams
 
 SPEC = "convdraw:steps=3,hidden=5,latent=2,kernel=3"
 
@@ -100,7 +100,7 @@ def test_it_is_the_recurrence_of_a_slow_double(x, options):
     model = tame(f"{SPEC},{options}".rstrip(","))
     q = model.arch.infer(x, 1, (5, 6))
     canvases = model.arch.canvases(q.z)
-    noise = rng.normal([1, 2, model.arch.latent], (5, 6)).numpy().astype(np.float64)
+    noise = random_streams.normal([1, 2, model.arch.latent], (5, 6)).numpy().astype(np.float64)
     for b in range(2):
         parts = np.split(noise[0, b], np.cumsum([math.prod(group) for group in model.arch.groups])[:-1])
         parts = [part.reshape(group) for part, group in zip(parts, model.arch.groups)]
@@ -153,7 +153,7 @@ def test_decoding_the_inferred_latent_gives_the_inferred_features(x):
 def test_samples_of_an_image_do_not_meet(x):
     """Sample k of image b is the one that image alone has with that noise: no axis is mixed up."""
     model = tame()
-    noise = rng.normal([3, 2, model.arch.latent], (5, 6))
+    noise = random_streams.normal([3, 2, model.arch.latent], (5, 6))
     whole = model.arch.follow(x, noise, None)
     for k in range(3):
         for b in range(2):

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import stats
 
 from tfvae import datasets
-from tfvae.datasets import originals, pictures, prepared, splits, tfds_source
+from tfvae.datasets import image_decoding, originals, prepared, splits, tfds_source
 from tfvae.errors import DataError, StorageError, UsageError
 
 DEBIAN = originals.DEBIAN["fashion_mnist"]
@@ -137,7 +137,7 @@ needs_mnist = pytest.mark.skipif(
     not (RAW / "mnist").is_dir(), reason="TFVAE_RAW_DIR/mnist with the original files is not there"
 )
 needs_cifar = pytest.mark.skipif(
-    not (RAW / pictures.CIFAR).is_file(), reason=f"TFVAE_RAW_DIR/{pictures.CIFAR} is not there"
+    not (RAW / image_decoding.CIFAR).is_file(), reason=f"TFVAE_RAW_DIR/{image_decoding.CIFAR} is not there"
 )
 
 
@@ -199,11 +199,11 @@ def encoded(array, kind="JPEG", **options):
 
 @pytest.fixture
 def cifar(tmp_path):
-    path = tmp_path / pictures.CIFAR
+    path = tmp_path / image_decoding.CIFAR
     members = {
         f"{part}/{kind}/{n:04}.jpg": encoded(np.full((32, 32, 3), 20 * label + n, np.uint8))
         for part in ("train", "test")
-        for label, kind in enumerate(pictures.CIFAR_CLASSES)
+        for label, kind in enumerate(image_decoding.CIFAR_CLASSES)
         for n in (0, 1)
     }
     write_tar(path, members)
@@ -211,7 +211,7 @@ def cifar(tmp_path):
 
 
 def test_cifar_tar_gives_classes_in_turn(cifar):
-    found = pictures.read_cifar_tar(cifar[0])
+    found = image_decoding.read_cifar_tar(cifar[0])
     for images, labels in found.values():
         assert labels.tolist() == [*range(10), *range(10)]
         # A constant picture survives JPEG up to the rounding of its YCbCr conversion.
@@ -227,7 +227,7 @@ def test_a_bad_member_of_the_cifar_tar_is_named(cifar, harm):
     members[name] = {"broken": good[:100], "size": encoded(np.zeros((31, 32, 3), np.uint8)), "folder": good}[harm]
     write_tar(path, members)
     with pytest.raises(DataError, match=name):
-        pictures.read_cifar_tar(path)
+        image_decoding.read_cifar_tar(path)
 
 
 def test_a_cut_cifar_tar_or_one_with_missing_images_is_refused(cifar):
@@ -235,12 +235,12 @@ def test_a_cut_cifar_tar_or_one_with_missing_images_is_refused(cifar):
     with pytest.raises(DataError, match="50000 train images.*Received: 20"):
         datasets.load("cifar10", raw_dir=str(path.parent))
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DataError, match=pictures.CIFAR):
-        pictures.read_cifar_tar(path)
+    with pytest.raises(DataError, match=image_decoding.CIFAR):
+        image_decoding.read_cifar_tar(path)
 
 
 def test_cifar_is_decoded_once_and_says_that_it_is_lossy(cifar, monkeypatch, caplog):
-    monkeypatch.setattr(pictures, "CIFAR_COUNTS", {"train": 20, "test": 20})
+    monkeypatch.setattr(image_decoding, "CIFAR_COUNTS", {"train": 20, "test": 20})
     datasets._say.cache_clear()
     first, _ = datasets.load("cifar10", raw_dir=str(cifar[0].parent))
     assert "not comparable" in caplog.text
@@ -253,7 +253,7 @@ def test_cifar_is_decoded_once_and_says_that_it_is_lossy(cifar, monkeypatch, cap
 @needs_cifar
 def test_real_cifar_copies(tmp_path, monkeypatch):
     # Only the first images are decoded: all 60000 take several seconds.
-    with tarfile.open(RAW / pictures.CIFAR) as tar:
+    with tarfile.open(RAW / image_decoding.CIFAR) as tar:
         members = {}
         for member in tar:
             if member.isfile() and member.name.startswith("train/airplane/"):
@@ -261,8 +261,8 @@ def test_real_cifar_copies(tmp_path, monkeypatch):
             if len(members) == 5:
                 break
     members |= {name.replace("train", "test"): content for name, content in members.items()}
-    write_tar(tmp_path / pictures.CIFAR, members)
-    images, labels = pictures.read_cifar_tar(tmp_path / pictures.CIFAR)["train"]
+    write_tar(tmp_path / image_decoding.CIFAR, members)
+    images, labels = image_decoding.read_cifar_tar(tmp_path / image_decoding.CIFAR)["train"]
     assert images.shape == (5, 32, 32, 3) and labels.tolist() == [0] * 5
     assert images.std() > 20
 
@@ -380,7 +380,7 @@ def test_folder_shrinks_without_aliasing(tmp_path):
 
 
 def decode(content, channels):
-    return pictures.as_array(pictures.open_picture(io.BytesIO(content), channels))
+    return image_decoding.as_array(image_decoding.open_picture(io.BytesIO(content), channels))
 
 
 def test_unusual_modes():

@@ -7,8 +7,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from tfvae.errors import UsageError
-from tfvae.evaluate import disentanglement as d
-from tfvae.evaluate import fixed_factor
+from tfvae.evaluation import disentanglement as d
+from tfvae.evaluation import fixed_factor_scores
 
 VALUES = (4, 5, 3)
 FACTORS = np.array(list(itertools.product(*map(range, VALUES))) * 50)  # [3000, 3], every combination equally often
@@ -36,8 +36,8 @@ def test_perfect_codes_have_the_best_scores():
     assert d.sap(codes, FACTORS) == pytest.approx(best, abs=0.015)
     assert d.sap(codes, FACTORS, ordinal=True) == pytest.approx(1.0, abs=1e-12)
     assert d.sap(codes, FACTORS, ordinal=[True, True, False]) == pytest.approx((1 + 1 + 2 / 3) / 3, abs=0.015)
-    assert fixed_factor.factor_vae_score(codes, FACTORS) == 1.0
-    assert fixed_factor.beta_vae_score(codes, FACTORS, points=1500) > 0.99
+    assert fixed_factor_scores.factor_vae_score(codes, FACTORS) == 1.0
+    assert fixed_factor_scores.beta_vae_score(codes, FACTORS, points=1500) > 0.99
 
 
 def test_codes_turned_by_45_degrees_score_low_although_they_know_as_much():
@@ -47,8 +47,8 @@ def test_codes_turned_by_45_degrees_score_low_although_they_know_as_much():
     assert d.sap(turned, SQUARE, ordinal=True) == pytest.approx(0.0, abs=1e-12)
     assert d.dci(SQUARE * 1.0, SQUARE).disentanglement == pytest.approx(1.0)
     assert d.dci(turned, SQUARE).disentanglement < 0.05 and d.dci(turned, SQUARE).informativeness == 1.0
-    assert abs(fixed_factor.factor_vae_score(turned, SQUARE) - 0.5) < 5 * 0.5 / np.sqrt(800)
-    assert abs(fixed_factor.beta_vae_score(turned, SQUARE, points=1500) - 0.5) < 5 * 0.5 / np.sqrt(750)
+    assert abs(fixed_factor_scores.factor_vae_score(turned, SQUARE) - 0.5) < 5 * 0.5 / np.sqrt(800)
+    assert abs(fixed_factor_scores.beta_vae_score(turned, SQUARE, points=1500) - 0.5) < 5 * 0.5 / np.sqrt(750)
     np.testing.assert_allclose(d.linear_probe(turned, SQUARE), d.linear_probe(SQUARE * 1.0, SQUARE), atol=0.05)
 
 
@@ -61,8 +61,8 @@ def test_noise_scores_nothing():
     assert found.disentanglement < 0.15 and found.completeness < 0.15  # few splits in large leaves are uneven
     assert abs(found.informativeness - chance) < 5 * 0.5 / np.sqrt(3 * 1500)
     assert abs(d.linear_probe(codes, FACTORS).mean() - chance) < 5 * 0.5 / np.sqrt(3 * 1500)
-    assert abs(fixed_factor.factor_vae_score(codes, FACTORS) - 1 / 3) < 5 * np.sqrt(2 / 9 / 798)
-    assert abs(fixed_factor.beta_vae_score(codes, FACTORS, points=1500) - 1 / 3) < 5 * np.sqrt(2 / 9 / 750)
+    assert abs(fixed_factor_scores.factor_vae_score(codes, FACTORS) - 1 / 3) < 5 * np.sqrt(2 / 9 / 798)
+    assert abs(fixed_factor_scores.beta_vae_score(codes, FACTORS, points=1500) - 1 / 3) < 5 * np.sqrt(2 / 9 / 750)
 
 
 def test_constant_codes_have_their_defined_values():
@@ -74,7 +74,11 @@ def test_constant_codes_have_their_defined_values():
     commonest = [(factors[test, k] == 0).mean() for k in (0, 1)]
     assert found[:2] == (0.0, 0.0) and found.informativeness == pytest.approx(np.mean(commonest))
     np.testing.assert_allclose(d.linear_probe(codes, factors), commonest)
-    assert fixed_factor.beta_vae_score(codes, factors) == fixed_factor.factor_vae_score(codes, factors) == 0.5
+    assert (
+        fixed_factor_scores.beta_vae_score(codes, factors)
+        == fixed_factor_scores.factor_vae_score(codes, factors)
+        == 0.5
+    )
 
 
 def test_constant_factors_are_left_out():
@@ -85,11 +89,11 @@ def test_constant_factors_are_left_out():
     assert d.sap(codes, extra, ordinal=np.insert(flags, 1, True)) == d.sap(codes, FACTORS, ordinal=flags)
     assert d.dci(codes, extra, trees=2) == d.dci(codes, FACTORS, trees=2)
     assert len(d.linear_probe(codes, extra)) == 3
-    assert fixed_factor.factor_vae_score(codes, extra) == fixed_factor.factor_vae_score(codes, FACTORS)
+    assert fixed_factor_scores.factor_vae_score(codes, extra) == fixed_factor_scores.factor_vae_score(codes, FACTORS)
     for score in (d.mig, d.sap, d.dci, d.linear_probe):
         with pytest.raises(UsageError, match="at least 1 factor"):
             score(codes, np.zeros_like(FACTORS))
-    for score in (fixed_factor.beta_vae_score, fixed_factor.factor_vae_score):
+    for score in (fixed_factor_scores.beta_vae_score, fixed_factor_scores.factor_vae_score):
         with pytest.raises(UsageError, match="at least 2 factor"):
             score(codes, extra[:, :2])
 
@@ -104,7 +108,7 @@ def test_what_cannot_be_scored_is_refused():
     with pytest.raises(UsageError, match="bins >= 2"):
         d.mig(noise(), FACTORS, bins=1)
     with pytest.raises(UsageError, match="points >= 24"):
-        fixed_factor.beta_vae_score(noise(), FACTORS, points=20)
+        fixed_factor_scores.beta_vae_score(noise(), FACTORS, points=20)
 
 
 # --- the parts
@@ -176,32 +180,32 @@ def test_forests_that_learn_noise_by_heart_do_not_hide_disentangled_codes():
 
 def test_a_factor_without_a_code_costs_the_factor_vae_score_its_share():
     """Three factors, codes for two: the third is never named, and 2/3 remain. One code for all: 1/3."""
-    assert fixed_factor.factor_vae_score(FACTORS[:, :2] * 1.0, FACTORS) == pytest.approx(2 / 3, abs=1e-12)
-    assert fixed_factor.factor_vae_score(FACTORS[:, :1] * 1.0, FACTORS) == pytest.approx(1 / 3, abs=1e-12)
+    assert fixed_factor_scores.factor_vae_score(FACTORS[:, :2] * 1.0, FACTORS) == pytest.approx(2 / 3, abs=1e-12)
+    assert fixed_factor_scores.factor_vae_score(FACTORS[:, :1] * 1.0, FACTORS) == pytest.approx(1 / 3, abs=1e-12)
 
 
 def test_collapsed_codes_can_be_left_out_of_the_factor_vae_score():
     """A code of tiny variance that one factor moves takes votes only while it is in."""
     codes = np.concatenate([SQUARE @ TURN, 1e-3 * SQUARE], axis=1)
-    assert fixed_factor.factor_vae_score(codes, SQUARE) == 1.0
-    assert fixed_factor.factor_vae_score(codes, SQUARE, least_variance=0.05) < 0.6
+    assert fixed_factor_scores.factor_vae_score(codes, SQUARE) == 1.0
+    assert fixed_factor_scores.factor_vae_score(codes, SQUARE, least_variance=0.05) < 0.6
 
 
 def test_the_beta_vae_score_forgives_a_factor_spread_over_codes():
     codes = np.stack([FACTORS[:, 0], np.sin(FACTORS[:, 0]), FACTORS[:, 1], FACTORS[:, 2], FACTORS[:, 2] ** 2], axis=1)
-    assert fixed_factor.beta_vae_score(codes, FACTORS, points=1500) > 0.99
+    assert fixed_factor_scores.beta_vae_score(codes, FACTORS, points=1500) > 0.99
 
 
 def test_batches_are_alike_in_their_factor_and_fair():
     """Rows share a value; values come as often as in the data, data of a value equally often: 5 sigma of counts."""
     values = np.array([0] * 10 + [1] * 30 + [2] * 60)
-    rows = fixed_factor.alike(values, 4000, 5, np.random.default_rng(0))
+    rows = fixed_factor_scores.alike(values, 4000, 5, np.random.default_rng(0))
     assert (values[rows] == values[rows[:, :1]]).all()
     share = np.bincount(values[rows[:, 0]]) / 4000
     assert (np.abs(share - [0.1, 0.3, 0.6]) < 5 * np.sqrt(0.25 / 4000)).all()
     counts = np.bincount(rows[:, 0], minlength=100)
     assert counts.min() > 40 - 5 * np.sqrt(40) and counts.max() < 40 + 5 * np.sqrt(40)
-    assert np.array_equal(rows, fixed_factor.alike(values, 4000, 5, np.random.default_rng(0)))
+    assert np.array_equal(rows, fixed_factor_scores.alike(values, 4000, 5, np.random.default_rng(0)))
 
 
 def test_the_linear_probe_of_separable_and_of_overlapping_classes():

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae import checkpoints
-from tfvae.engine import Engine
+from tfvae.distributions.terms import mean_k
 from tfvae.errors import DataError, UsageError
-from tfvae.objectives import GECO
-from tfvae.terms import mean_k
+from tfvae.objectives.registry import GECO
+from tfvae.training import checkpoints
+from tfvae.training.engine import Engine
 
 ARCH = "mlp:widths=8,latent=2"
 

@@ -11,10 +11,11 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae import checkpoints, modes, optimizers, runs
-from tfvae.engine import Engine, order_of, pack, place
 from tfvae.errors import DivergedError, IntegrityError, UsageError
-from tfvae.progress import Silent
+from tfvae.runtime import optimizers
+from tfvae.runtime.progress_reporters import Silent
+from tfvae.training import checkpoints, compile_modes, trainer
+from tfvae.training.engine import Engine, order_of, pack, place
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=32,latent=4", epochs=3, limit=600)
 
@@ -47,7 +48,7 @@ def trained(tiny, data, feed="resident", mode="loop", optimizer=None, **parts):
 @pytest.mark.parametrize("mode", ["loop", "step"])
 def test_streamed_images_teach_what_resident_ones_do(tiny, images, mode, monkeypatch):
     """Pieces of 2 steps, the last one short. Per step to the bit; a loop is another program, which rounds by itself."""
-    monkeypatch.setattr("tfvae.engine.PIECE_BYTES", 2 * 8 * 64)
+    monkeypatch.setattr("tfvae.training.engine.PIECE_BYTES", 2 * 8 * 64)
     data = images(56)
     one, two = (trained(tiny, data, feed, mode)[0] for feed in ("resident", "streamed"))
     for a, b in zip(state(one), state(two)):
@@ -68,7 +69,7 @@ def test_one_program_per_block_and_one_per_step_learn_the_same(tiny, images, arc
 def test_images_go_to_the_device_if_they_fit(monkeypatch, images):
     data = images(8)
     assert isinstance(place(data), tf.Tensor)
-    monkeypatch.setattr("tfvae.engine.free_bytes", lambda: 2 * data.nbytes)
+    monkeypatch.setattr("tfvae.training.engine.free_bytes", lambda: 2 * data.nbytes)
     assert isinstance(place(data), np.ndarray)
     assert isinstance(place(data, "resident"), tf.Tensor)
 
@@ -121,23 +122,27 @@ def test_rates():
 def test_the_mode_is_measured_once_and_changes_nothing(tiny, monkeypatch, tmp_path):
     """All modes are timed for a long run, the state is as before, and the second time the cache answers."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(modes, "TRIAL", 0.001)
-    monkeypatch.setattr(modes, "SLOW_COMPILE", 1e9)
+    monkeypatch.setattr(compile_modes, "TRIAL", 0.001)
+    monkeypatch.setattr(compile_modes, "SLOW_COMPILE", 1e9)
     model = tiny("geco:kappa=2", learning_rate=0.01)
     model.optimizer.build(model.trainable_variables)
     before = state(model)
-    assert modes.choose(model, 8, steps=10) == ("loop", "the architecture's default")
-    mode, how = modes.choose(model, 8, steps=10_000)
+    assert compile_modes.choose(model, 8, steps=10) == ("loop", "the architecture's default")
+    mode, how = compile_modes.choose(model, 8, steps=10_000)
     for a, b in zip(state(model), before):
         np.testing.assert_array_equal(a, b)
-    (seconds,) = json.loads(modes.cache_file().read_text()).values()
-    assert set(seconds) == set(modes.MODES) and mode == min(seconds, key=seconds.get) and how.startswith("measured:")
-    monkeypatch.setattr(modes, "measure", lambda *args: pytest.fail("measured twice"))
-    assert modes.choose(model, 8, steps=10_000)[0] == mode
-    assert modes.choose(model, 8, steps=10_000, xla="on")[0] in ("loop", "step")
-    assert modes.choose(model, 8, steps=10_000, xla="off") == ("kernels", "asked for")
-    modes.cache_file().write_text("{")
-    assert modes.known() == {}
+    (seconds,) = json.loads(compile_modes.cache_file().read_text()).values()
+    assert (
+        set(seconds) == set(compile_modes.MODES)
+        and mode == min(seconds, key=seconds.get)
+        and how.startswith("measured:")
+    )
+    monkeypatch.setattr(compile_modes, "measure", lambda *args: pytest.fail("measured twice"))
+    assert compile_modes.choose(model, 8, steps=10_000)[0] == mode
+    assert compile_modes.choose(model, 8, steps=10_000, xla="on")[0] in ("loop", "step")
+    assert compile_modes.choose(model, 8, steps=10_000, xla="off") == ("kernels", "asked for")
+    compile_modes.cache_file().write_text("{")
+    assert compile_modes.known() == {}
 
 
 @tf.custom_gradient
@@ -172,7 +177,7 @@ def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, xla):
             weight.assign(weight * np.nan)
 
     said = Said()
-    run = runs.train(**SETTINGS | {"batch_size": 16, "xla": xla}, run_dir=str(tmp_path / "run"), root=str(tmp_path),
+    run = trainer.train(**SETTINGS | {"batch_size": 16, "xla": xla}, run_dir=str(tmp_path / "run"), root=str(tmp_path),
                      reporter=said, watch=spoil)  # fmt: skip
     assert run.status == "finished" and [row["epoch"] for row in run.rows] == [1, 2, 3]
     assert any("back to step 0 at 0.5 of the learning rate (return 1 of at most 3)" in line for line in said.lines)
@@ -196,29 +201,29 @@ def test_averaged_weights_are_what_is_used(tmp_path):
     """With ema, `load` gives the averages that NumPy computes from the weights of each step."""
     seen = []
     settings = SETTINGS | {"epochs": 4, "ema": 0.5, "batch_size": 540, "schedule": "cosine", "rate_warmup": 2}
-    run = runs.train(**settings, run_dir=str(tmp_path / "run"), root=str(tmp_path),
+    run = trainer.train(**settings, run_dir=str(tmp_path / "run"), root=str(tmp_path),
                      watch=lambda run, model, epoch: seen.append(model.trainable_variables[0].numpy()))  # fmt: skip
     loaded = tfvae.load(run.path).trainable_variables[0].numpy()
     np.testing.assert_array_equal(loaded, seen[-1])  # the pictures are of the averages, too
     with np.load(sorted((run.path / "checkpoints").glob("step-*"))[-1] / "state.npz") as stored:
         trained = [stored[name] for name in stored.files if stored[name].shape == loaded.shape]
     assert any(np.array_equal(loaded, array) for array in trained) and not np.array_equal(loaded, trained[0])
-    stopped = runs.train(
+    stopped = trainer.train(
         **settings, run_dir=str(tmp_path / "two"), root=str(tmp_path), stop=iter([False] * 2 + [True] * 9).__next__
     )
     assert stopped.status == "stopped"
-    runs.resume(stopped.path)
+    trainer.resume(stopped.path)
     np.testing.assert_array_equal(tfvae.load(stopped.path).trainable_variables[0], loaded)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
     """The second is refused in one sentence; a run whose process is gone is called interrupted."""
-    run = runs.train(**SETTINGS | {"epochs": 1}, run_dir=str(tmp_path / "run"), root=str(tmp_path))
+    run = trainer.train(**SETTINGS | {"epochs": 1}, run_dir=str(tmp_path / "run"), root=str(tmp_path))
     with run.held():
         run.says("running")
         assert run.status == "running"
         with pytest.raises(UsageError, match="nobody trains"):
-            runs.resume(run.path, epochs=2)
+            trainer.resume(run.path, epochs=2)
     assert run.status == "interrupted"
 
 
@@ -283,11 +288,11 @@ def test_nan_in_data_is_skipped_and_said(tmp_path, monkeypatch):
     np.savez(tmp_path / "points.npz", images=points)
     points = points.copy()
     points[3] = np.nan
-    monkeypatch.setattr(runs, "data_of", lambda config, split: (points, np.zeros(64, int)))
+    monkeypatch.setattr(trainer, "data_of", lambda config, split: (points, np.zeros(64, int)))
     said = Said()
     settings = dict(objective="elbo", arch="mlp:widths=8,latent=2", epochs=2, batch_size=4, validation=0)
     place = dict(dataset=f"npz:{tmp_path / 'points.npz'}", run_dir=str(tmp_path / "run"), root=str(tmp_path))
-    run = runs.train(**settings, **place, reporter=said)
+    run = trainer.train(**settings, **place, reporter=said)
     with open(run.path / "metrics.csv", newline="") as file:
         assert all(np.isfinite(float(value)) for row in csv.DictReader(file) for value in row.values())
     assert sum("1 of" in line and "skipped" in line for line in said.lines) == 2

@@ -14,14 +14,15 @@ import types
 import numpy as np
 import pytest
 
-from tfvae import cli, experiments
-from tfvae.cli import main
+from tfvae import experiments
+from tfvae.cli import command_line, experiment_verbs
+from tfvae.cli.command_line import main
 from tfvae.errors import TfvaeError
-from tfvae.experiments import RECIPES, SEED_ROWS, command, tuning
+from tfvae.experiments import RECIPES, SEED_ROWS, tuning
 from tfvae.experiments import lab as labs
-from tfvae.folders import new_run
+from tfvae.training.run_folder import new_run
 
-HERE = pathlib.Path(cli.__file__).parents[1]
+HERE = pathlib.Path(command_line.__file__).parents[2]
 COUNTS = {"0": 22, "1": 10, "2": 6, "3": 16, "4": 6}  # rows of each seed document
 TINY = {"dataset": "digits", "arch": "mlp:widths=16,latent=3", "limit": 200, "epochs": 1, "xla": "off"}
 
@@ -52,7 +53,7 @@ def recipe(monkeypatch):
         module = types.ModuleType("tfvae.experiments.tiny")
         module.run = run
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        for place in (experiments, command):
+        for place in (experiments, experiment_verbs):
             monkeypatch.setattr(place, "RECIPES", {"tiny": ("tiny", "a tiny one")})
             monkeypatch.setattr(
                 place, "SEED_ROWS", {"0.3": ("the ELBO", ("tiny",)), "0.4": ("lambda", "`tfvae train`")}
@@ -92,7 +93,7 @@ def test_every_row_of_the_seeds_has_a_place():
         assert named, row
         for item in named:
             verb = item.split()[1] if item.startswith("tfvae ") else ""
-            assert (HERE / item).exists() or verb in cli.VERBS, (row, item)
+            assert (HERE / item).exists() or verb in command_line.VERBS, (row, item)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -209,7 +210,7 @@ def test_a_quick_run_claims_nothing(here, lab):
 def test_the_index_lists_the_verdicts_of_each_row(here, recipe, capsys):
     """By the rows they name, with the figures; what never ran is said to be so."""
     recipe(judge)
-    assert "no" in command.index(here / "pages").split("| tiny |")[1].splitlines()[0]
+    assert "no" in experiment_verbs.index(here / "pages").split("| tiny |")[1].splitlines()[0]
     assert main(["experiment", "run", "all", "-o", "pages"]) == 0
     index = (here / "pages/README.md").read_text()
     row = "| 0.3 | the ELBO | [tiny](tiny/README.md) | in full | reproduced: a is below b (1.23 against 2) |"
@@ -225,7 +226,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(capsys):
 
 
 def test_the_list_does_not_import_tensorflow():
-    code = "import sys; from tfvae.cli import main; main(['experiment', 'list']); sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from tfvae.cli.command_line import main; main(['experiment', 'list']); sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in RECIPES)
@@ -283,13 +284,13 @@ def test_sharpness_hull_and_alignment_by_hand(generator):
 
 def test_any_partition_hardly_moves_and_a_soft_posterior_does():
     """`moved` of the theory recipe: 0 for cells, and not for cells whose data lie closer than sigma."""
-    from tfvae.experiments.theory import partition, toy
-    from tfvae.theory import fixed_point as fp
+    from tfvae.experiments.theory import fixed_point as fp
+    from tfvae.experiments.theory import partition_recipe, toy_data
 
-    _, log_prior = fp.normal_grid(40, reach=toy.REACH)
+    _, log_prior = fp.normal_grid(40, reach=toy_data.REACH)
     labels = np.arange(1600) % 9
-    assert partition.moved(labels, toy.points_in_plane(), log_prior) < 1e-9
-    assert partition.moved(labels, 1e-3 * toy.points_in_plane(), log_prior) > 0.1
+    assert partition_recipe.moved(labels, toy_data.points_in_plane(), log_prior) < 1e-9
+    assert partition_recipe.moved(labels, 1e-3 * toy_data.points_in_plane(), log_prior) > 0.1
 
 
 def test_the_first_epochs_of_a_long_run_are_a_row_of_their_own():

@@ -19,9 +19,9 @@ from PIL import Image
 from test_export import write
 
 import tfvae
-from tfvae import savedmodel
-from tfvae.cli import main
+from tfvae.cli.command_line import main
 from tfvae.errors import DataError, UsageError
+from tfvae.export import savedmodel
 
 pytest.importorskip("waitress", reason="needs tfvae[serve]")
 werkzeug = pytest.importorskip("werkzeug.test", reason="needs tfvae[serve]")
@@ -29,10 +29,11 @@ pytest.importorskip("orjson", reason="needs tfvae[serve]")
 
 from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
 
-from tfvae.explore import site  # noqa: E402
-from tfvae.explore.site import Site, Upstream  # noqa: E402
-from tfvae.serving import command, rest  # noqa: E402
-from tfvae.serving.server import App  # noqa: E402
+from tfvae.cli import serving_verbs
+from tfvae.explore import site
+from tfvae.explore.site import Site, Upstream
+from tfvae.serving import rest
+from tfvae.serving.http_server import App
 
 SHAPE, END, HOME, UP = (8, 8, 1), "\ue010", "\ue011", "\ue013"  # keys, as WebDriver codes them
 CODED = 2.0  # bytes: the page sends pixels with four digits, and these decoders' weights are large
@@ -238,7 +239,7 @@ def test_wrong_usage(apps, tmp_path, monkeypatch, capsys):
     """One line and the exit code of the fault, before anything listens or opens."""
     monkeypatch.setattr("webbrowser.open", lambda *_: pytest.fail("a browser was opened"))
     place = str(apps["plain"].model.path)
-    with command.listen("127.0.0.1", 0) as taken:
+    with serving_verbs.listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         for words, code, text in (
             ([str(tmp_path)], 2, "run folder or a SavedModel"),

@@ -14,9 +14,12 @@ from PIL import Image
 from test_conformance import ARCHITECTURES, LIKELIHOODS, PRIORS
 
 import tfvae
-from tfvae import card, config, export, formats, loading, runs, savedmodel, storage
-from tfvae.cli import main
+from tfvae import config
+from tfvae.cli.command_line import main
 from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
+from tfvae.export import decoder_formats, exporter, loading, model_card, savedmodel
+from tfvae.runtime import files
+from tfvae.training import trainer
 
 CLIENT = pathlib.Path(__file__).parents[1] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, BATCHES, SEED, TEMPERATURE = (8, 8, 3), (1, 2, 7, 64), (3, -4), 0.7
@@ -74,7 +77,7 @@ def make(shape=SHAPE, seed=1, **options):
 
 def write(model, root, name):
     """root/name/1, as `export_run` lays it out, without a run."""
-    storage.write_folder(root / name / "1", lambda folder: export.write_model(model, folder, name))
+    files.write_folder(root / name / "1", lambda folder: exporter.write_model(model, folder, name))
     return root / name / "1"
 
 
@@ -300,13 +303,13 @@ def test_the_steps_of_a_drawing(models, exported):
     frames = call["draw"](n=tf.constant(5), **asked)["frames"].numpy()
     np.testing.assert_allclose(frames[:, -1], call["sample"](n=tf.constant(5), **asked)["image"], atol=1e-6)
     assert np.abs(frames[:, 0] - frames[:, -1]).max() > 0.01
-    most = export.max_images(models[name]) // STEPS
+    most = exporter.max_images(models[name]) // STEPS
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"1 <= n <= {most}"):
         call["draw"](n=tf.constant(most + 1), **asked)
-    records = b"".join(record.numpy() for record in tf.data.TFRecordDataset(str(folder / export.WARMUP)))
+    records = b"".join(record.numpy() for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP)))
     assert b"draw" in records
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
-    text = card.text(storage.read_json(folder / savedmodel.MANIFEST) | rest, {})
+    text = model_card.text(files.read_json(folder / savedmodel.MANIFEST) | rest, {})
     assert f"| `draw` | input | `n` | int32 [] | images to draw, 1 to {most} |" in text
     assert "| `draw` | output | `frames` |" in text
 
@@ -333,9 +336,9 @@ def test_the_model_refuses_what_it_cannot_answer(exported):
 
 def test_what_one_request_costs_is_bounded(models):
     """n times the decoder's outputs stay below 2**26, whatever the size of the images."""
-    assert export.max_images(models[FIRST]) == 4096
+    assert exporter.max_images(models[FIRST]) == 4096
     large = tfvae.build("elbo", "categorical", "conv:widths=4,hidden=4,latent=2", image_shape=(64, 64, 3))
-    assert export.max_images(large) == 2**26 // (64 * 64 * 3 * 256) == 21
+    assert exporter.max_images(large) == 2**26 // (64 * 64 * 3 * 256) == 21
 
 
 def test_binary_pixels_of_a_dynamic_model_stay(models, exported):
@@ -408,8 +411,8 @@ SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=1
 def run(tmp_path_factory):
     """A run of three epochs with two checkpoints."""
     root = tmp_path_factory.mktemp("run")
-    path = runs.train(run_dir=str(root / "run"), root=str(root), epochs=2, **SETTINGS).path
-    runs.resume(path, epochs=3)
+    path = trainer.train(run_dir=str(root / "run"), root=str(root), epochs=2, **SETTINGS).path
+    trainer.resume(path, epochs=3)
     return path
 
 
@@ -422,7 +425,7 @@ def copy(run, tmp_path):
 
 @pytest.fixture(scope="module")
 def version(run, tmp_path_factory):
-    return export.export_run(run, tmp_path_factory.mktemp("models") / "decoder")
+    return exporter.export_run(run, tmp_path_factory.mktemp("models") / "decoder")
 
 
 @pytest.fixture
@@ -436,7 +439,7 @@ def quick(version, monkeypatch):
             key: value for key, value in json.loads((version / "manifest.json").read_text()).items() if key != "files"
         }
 
-    monkeypatch.setattr(export, "write_model", copy_files)
+    monkeypatch.setattr(exporter, "write_model", copy_files)
 
 
 def test_a_version_is_what_the_design_says(run, version):
@@ -455,7 +458,7 @@ def test_a_version_is_what_the_design_says(run, version):
 
 def test_the_card_says_what_was_measured(run, version):
     """Its numbers are those of the last row of metrics.csv, and it names each signature, with the shapes."""
-    card, row = (version / "model_card.md").read_text(), runs.find(run).rows[-1]
+    card, row = (version / "model_card.md").read_text(), trainer.find(run).rows[-1]
     for name in ("elbo", "rate", "distortion", "sq_err", "lambda", "val_elbo"):
         assert f"| `{name}` | {row[name]:.5g} |" in card
     for text in ("geco:kappa=1.5", "digits", "epoch 3", "likelihood `gaussian`", "n | `int32`", "4096"):
@@ -467,10 +470,10 @@ def test_the_card_says_what_was_measured(run, version):
 def test_versions_count_up_and_are_never_replaced(run, quick, tmp_path):
     place = tmp_path / "m"
     (place / "not a version").mkdir(parents=True)
-    assert [export.export_run(run, place).name for _ in range(2)] == ["1", "2"]
-    assert export.export_run(run, place, 7) == place / "7" and export.export_run(run, place).name == "8"
+    assert [exporter.export_run(run, place).name for _ in range(2)] == ["1", "2"]
+    assert exporter.export_run(run, place, 7) == place / "7" and exporter.export_run(run, place).name == "8"
     with pytest.raises(UsageError, match="exists"):
-        export.export_run(run, place, 2)
+        exporter.export_run(run, place, 2)
     assert savedmodel.find(place) == place / "8"
     (place / "8" / "saved_model.pb").unlink()
     assert savedmodel.find(place) == place / "7"
@@ -482,18 +485,18 @@ def test_the_newest_intact_checkpoint_is_exported(copy, quick, tmp_path):
     data[-100] ^= 1
     (newest / "state.npz").write_bytes(data)
     said = []
-    folder = export.export_run(copy, tmp_path / "m", say=said.append)
+    folder = exporter.export_run(copy, tmp_path / "m", say=said.append)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert len(said) == 1 and newest.name in said[0] and manifest["epoch"] == 2
 
 
 def test_weights_that_are_not_finite_are_refused(run, tmp_path, monkeypatch):
-    model = runs.load(run)
+    model = trainer.load(run)
     last = model.arch.trainable_variables[-1]
     last.assign(np.where(np.arange(last.shape[0]) == 3, np.nan, last.numpy()))
-    monkeypatch.setattr(runs, "load", lambda path, say: model)
+    monkeypatch.setattr(trainer, "load", lambda path, say: model)
     with pytest.raises(DivergedError, match="finite weights"):
-        export.export_run(run, tmp_path / "m")
+        exporter.export_run(run, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
 
@@ -507,13 +510,13 @@ def test_a_failure_anywhere_leaves_no_version(run, quick, tmp_path, monkeypatch)
             raise OSError(28, "No space left on device")
         real(handle)
 
-    model = runs.load(run)
-    monkeypatch.setattr(runs, "load", lambda path, say: model)
+    model = trainer.load(run)
+    monkeypatch.setattr(trainer, "load", lambda path, say: model)
     monkeypatch.setattr(os, "fsync", fsync)
     failures = 0
     for left[0] in range(40):
         try:
-            export.export_run(run, tmp_path / "m")
+            exporter.export_run(run, tmp_path / "m")
             break
         except StorageError:
             failures += 1
@@ -522,9 +525,9 @@ def test_a_failure_anywhere_leaves_no_version(run, quick, tmp_path, monkeypatch)
                 break
     assert failures >= 10  # seven files, three folders
     monkeypatch.setattr(os, "fsync", real)
-    monkeypatch.setattr(export, "write_model", lambda *_: 1 / 0)
+    monkeypatch.setattr(exporter, "write_model", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        export.export_run(run, tmp_path / "n")
+        exporter.export_run(run, tmp_path / "n")
     assert list((tmp_path / "n").iterdir()) == []
 
 
@@ -532,15 +535,15 @@ def test_a_failure_anywhere_leaves_no_version(run, quick, tmp_path, monkeypatch)
 def test_killed_half_way_there_is_no_version(run, tmp_path):
     """kill -9 when all files are there but the rename: what is left has no name that a server would take."""
     code = (
-        "import os; from tfvae.environment import import_tensorflow; import_tensorflow();"
-        "from tfvae import export, storage; storage.sync_folder = lambda path: os.kill(os.getpid(), 9);"
-        f"export.export_run({str(run)!r}, {str(tmp_path / 'm')!r})"
+        "import os; from tfvae.runtime.environment import import_tensorflow; import_tensorflow();"
+        "from tfvae import export, storage; files.sync_folder = lambda path: os.kill(os.getpid(), 9);"
+        f"exporter.export_run({str(run)!r}, {str(tmp_path / 'm')!r})"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -9
     (left,) = (tmp_path / "m").iterdir()
     assert (left / "saved_model.pb").exists() and not left.name.isdigit() and left.name.startswith(".")
     assert savedmodel.versions_in(tmp_path / "m") == {} and savedmodel.find(tmp_path / "m") is None
-    assert export.export_run(run, tmp_path / "m").name == "1"
+    assert exporter.export_run(run, tmp_path / "m").name == "1"
 
 
 @pytest.mark.parametrize("damage", ["flip", "swap", "missing", "added", "manifest", "shorter", "climb"])
@@ -616,8 +619,8 @@ def test_run_and_saved_model_load_alike(run, version):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_decoder_as_litert(run, tmp_path):
-    file = formats.export_decoder(run, tmp_path, "litert")
-    storage.verify_folder(file.parent)
+    file = decoder_formats.export_decoder(run, tmp_path, "litert")
+    files.verify_folder(file.parent)
     interpreter = tf.lite.Interpreter(str(file))
     z = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     place = interpreter.get_input_details()[0]["index"]
@@ -628,32 +631,32 @@ def test_the_decoder_as_litert(run, tmp_path):
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_allclose(found, tfvae.load(run).decode(tf.constant(z)), atol=1e-5)
     with pytest.raises(UsageError, match="exists"):
-        formats.export_decoder(run, tmp_path, "litert")
+        decoder_formats.export_decoder(run, tmp_path, "litert")
 
 
 def test_a_wrong_conversion_is_not_kept(run, tmp_path, monkeypatch):
     """Converters leave out ops that they do not know, and say so to nobody: the file is asked before it is kept."""
-    monkeypatch.setattr(formats, "convert", lambda *_: None)
+    monkeypatch.setattr(decoder_formats, "convert", lambda *_: None)
     for answer, said in ((lambda *_: np.zeros((2, 8, 8, 1)), "differ"), (lambda *_: 1 / 0, "division by zero")):
-        monkeypatch.setitem(formats.PROBES, "litert", answer)
+        monkeypatch.setitem(decoder_formats.PROBES, "litert", answer)
         with pytest.raises(UsageError, match=said):
-            formats.export_decoder(run, tmp_path / "x", "litert")
+            decoder_formats.export_decoder(run, tmp_path / "x", "litert")
     assert list((tmp_path / "x").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_missing_package_is_named(name, run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda package: None)
+    monkeypatch.setattr(decoder_formats.importlib.util, "find_spec", lambda package: None)
     assert main(["export", str(run), str(tmp_path / "x"), "--format", name]) == 2
     err = capsys.readouterr().err
-    assert f"pip install {formats.FORMATS[name][0]}" in err and len(err.splitlines()) == 1
+    assert f"pip install {decoder_formats.FORMATS[name][0]}" in err and len(err.splitlines()) == 1
     assert not (tmp_path / "x").exists()
 
 
 def test_the_decoder_as_onnx(run, tmp_path):
     pytest.importorskip("tf2onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    file = formats.export_decoder(run, tmp_path, "onnx")
+    file = decoder_formats.export_decoder(run, tmp_path, "onnx")
     session = onnxruntime.InferenceSession(str(file))
     z = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     (found,) = session.run(None, {session.get_inputs()[0].name: z})

@@ -12,9 +12,12 @@ import tensorflow as tf
 from PIL import Image
 
 import tfvae
-from tfvae import card, config, export, formats, loading, runs, savedmodel, storage
-from tfvae.cli import main
+from tfvae import config
+from tfvae.cli.command_line import main
 from tfvae.errors import DataError, UsageError
+from tfvae.export import decoder_formats, exporter, loading, model_card, savedmodel
+from tfvae.runtime import files
+from tfvae.training import trainer
 
 CLIENT = pathlib.Path(__file__).parents[1] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, SEED, TEMPERATURE, N = (8, 8, 1), (3, -4), 0.7, 5
@@ -28,7 +31,7 @@ OPTIONS = {"likelihood": "gaussian:sigma=0.3", "arch": "mlp:widths=12,latent=3",
 
 
 def write(model, root, name):
-    storage.write_folder(root / name / "1", lambda folder: export.write_model(model, folder, name))
+    files.write_folder(root / name / "1", lambda folder: exporter.write_model(model, folder, name))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +147,7 @@ def test_warm_up_has_a_condition_that_is_accepted(name, root):
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     folder = root / name / "1"
     call, seen = tf.saved_model.load(str(folder)).signatures, set()
-    for record in tf.data.TFRecordDataset(str(folder / export.WARMUP)):
+    for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP)):
         request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
         seen.add(request.model_spec.signature_name)
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()}
@@ -154,13 +157,13 @@ def test_warm_up_has_a_condition_that_is_accepted(name, root):
 
 
 def test_manifest_and_card_say_what_it_is_told(root):
-    about = {name: storage.read_json(root / name / "1" / savedmodel.MANIFEST) for name in (*CASES, "none")}
+    about = {name: files.read_json(root / name / "1" / savedmodel.MANIFEST) for name in (*CASES, "none")}
     assert about[LABELS]["condition"] == {"name": "labels", "spec": "labels", "classes": 3}
     assert about[UPSAMPLE]["condition"] == {"name": "upsample", "spec": "upsample:2", "shape": list(SHAPE)}
     assert about[KAPPA]["condition"] == {"name": "kappa", "spec": "kappa:3.1-5.3", "low": 3.1, "high": 5.3}
     assert "condition" not in about["none"]
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
-    cards = {name: card.text(found | rest, {}) for name, found in about.items()}
+    cards = {name: model_card.text(found | rest, {}) for name, found in about.items()}
     assert "told a condition: label of each image, 0 to 2; -1: not known." in cards[LABELS]
     assert "told a condition: kappa of each image, 3.1 to 5.3." in cards[KAPPA]
     assert "| `encode` | input | `condition` | float32 [free] | kappa of each image, 3.1 to 5.3 |" in cards[KAPPA]
@@ -170,8 +173,8 @@ def test_manifest_and_card_say_what_it_is_told(root):
 @pytest.mark.parametrize("name", [*CASES, "none"])
 def test_the_code_on_the_card_runs(name, root):
     """As printed, for this model's folder."""
-    about = storage.read_json(root / name / "1" / savedmodel.MANIFEST)
-    code = card.loading_text(about).partition("```python\n")[2].partition("```")[0]
+    about = files.read_json(root / name / "1" / savedmodel.MANIFEST)
+    code = model_card.loading_text(about).partition("```python\n")[2].partition("```")[0]
     found = {}
     exec(code.replace("DIR/1", str(root / name / "1")), found)
     assert found["again"].shape == found["images"].shape == (16, *SHAPE)
@@ -191,7 +194,7 @@ def test_a_trusted_model_with_a_strange_manifest(root, tmp_path):
 def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
     settings = dict(dataset="digits", arch="mlp:widths=8,latent=2", condition="labels", limit=200, epochs=1, xla="off")
-    return runs.train(run_dir=str(root / "run"), root=str(root), **settings).path
+    return trainer.train(run_dir=str(root / "run"), root=str(root), **settings).path
 
 
 def test_command_line(run, root, tmp_path, monkeypatch, capsys):
@@ -243,6 +246,6 @@ def test_the_client_asks_for_a_condition(root, tmp_path, monkeypatch, capsys):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_decoder_alone_is_that_of_an_unknown_label(run, tmp_path):
     """LiteRT's answer is compared with the live model's before it is kept; here, with the condition named."""
-    file = formats.export_decoder(run, tmp_path, "litert")
+    file = decoder_formats.export_decoder(run, tmp_path, "litert")
     z = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
-    close(formats.probe_litert(str(file), z), tfvae.load(run).decode(z, -1))
+    close(decoder_formats.probe_litert(str(file), z), tfvae.load(run).decode(z, -1))

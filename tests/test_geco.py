@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae import checkpoints, rng
-from tfvae.constraints import parse
-from tfvae.engine import Engine
 from tfvae.errors import UsageError
-from tfvae.multipliers import CONTROLLERS, PACE, SPAN, WINDOW, Multipliers
-from tfvae.vae import TRAIN
+from tfvae.models.vae import TRAIN
+from tfvae.objectives.geco.constraints import parse
+from tfvae.objectives.geco.controllers import CONTROLLERS, PACE, SPAN, WINDOW, Multipliers
+from tfvae.runtime import random_streams
+from tfvae.training import checkpoints
+from tfvae.training.engine import Engine
 
 SCALES = [4.0, 0.5, 100.0]
 
@@ -230,7 +231,7 @@ def test_one_noise_for_gradient_and_multiplier(tiny, images):
     model.compile(optimizer=keras.optimizers.SGD(1.0))
     x, before = images(), [np.asarray(v) for v in model.trainable_variables]
     with tf.GradientTape() as tape:
-        terms = model.terms(x, seed=rng.fold(rng.fold((0, 0), TRAIN), 0), training=True)
+        terms = model.terms(x, seed=random_streams.fold(random_streams.fold((0, 0), TRAIN), 0), training=True)
         loss = tf.reduce_mean(terms.kl + 3 * (terms.sq_err[0] - 1))
     gradients = tape.gradient(loss, model.trainable_variables)
     logs, _ = model.learn(x)

@@ -10,9 +10,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfvae
-from tfvae import export, loading, safety, savedmodel, storage
-from tfvae.cli import main
+from tfvae.cli.command_line import main
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError
+from tfvae.export import exporter, loading, safety, savedmodel
+from tfvae.runtime import files
 
 PARTS = {"likelihood": "gaussian", "arch": "mlp:widths=8,latent=2", "image_shape": (4, 4, 1)}
 
@@ -21,7 +22,7 @@ PARTS = {"likelihood": "gaussian", "arch": "mlp:widths=8,latent=2", "image_shape
 def genuine(tmp_path_factory):
     """What tfvae itself exports."""
     folder = tmp_path_factory.mktemp("genuine") / "1"
-    storage.write_folder(folder, lambda beside: export.write_model(tfvae.build("elbo", **PARTS), beside, "m"))
+    files.write_folder(folder, lambda beside: exporter.write_model(tfvae.build("elbo", **PARTS), beside, "m"))
     return folder
 
 
@@ -49,7 +50,7 @@ def forge(genuine, folder, change):
         (beside / "saved_model.pb").write_bytes(found.SerializeToString())
         return about
 
-    storage.write_folder(folder, write)
+    files.write_folder(folder, write)
     return folder
 
 
@@ -59,7 +60,7 @@ def foreign(folder, body, *specs):
     module.f = tf.function(body, input_signature=specs or [tf.TensorSpec([], tf.string, name="a")], autograph=False)
     with np.testing.suppress_warnings() as quiet:
         quiet.filter(UserWarning)
-        storage.write_folder(folder, lambda beside: save(module, beside))
+        files.write_folder(folder, lambda beside: save(module, beside))
     return folder
 
 
@@ -268,7 +269,7 @@ def test_a_table_from_a_file_is_flagged(tmp_path, no_loading):
     module = tf.Module()
     module.table = table
     module.f = tf.function(lambda a: {"x": table.lookup(a)}, input_signature=[tf.TensorSpec([], tf.string, name="a")])
-    storage.write_folder(tmp_path / "1", lambda beside: save(module, beside))
+    files.write_folder(tmp_path / "1", lambda beside: save(module, beside))
     text = "\n".join(savedmodel.describe(tmp_path / "1")["findings"])
     assert "InitializeTableFromTextFileV2 (files)" in text and "words as an asset" in text and "rebuilt" in text
 

@@ -6,9 +6,9 @@ import tensorflow as tf
 from doubles import convolve, normal_of, shaken, sigmoid
 
 import tfvae
-from tfvae import rng
+from tfvae.distributions.terms import normal_kl
 from tfvae.errors import UsageError
-from tfvae.terms import normal_kl
+from tfvae.runtime import random_streams
 
 SPEC, SHAPE = "ladder:levels=2,hidden=4,latent=2", (7, 10, 2)  # sides that halve unevenly: 7 -> 4 -> 2, 10 -> 5 -> 3
 
@@ -66,7 +66,10 @@ def test_it_is_what_a_slow_double_computes(x):
     """q, eps and features by float64 loops; float32 through two levels leaves 1e-4."""
     arch = tame().arch
     q = arch.infer(x, 1, (5, 6))
-    noise = [n.numpy().astype(np.float64) for n in arch.split(rng.normal([1, 2, arch.latent], (5, 6)), arch.groups)]
+    noise = [
+        n.numpy().astype(np.float64)
+        for n in arch.split(random_streams.normal([1, 2, arch.latent], (5, 6)), arch.groups)
+    ]
     for b in range(2):
         levels, features = double(arch, x[b].numpy().astype(np.float64), [n[b] for n in noise])
         np.testing.assert_allclose(q.features[0, b], features, rtol=1e-4, atol=1e-4)
@@ -91,7 +94,7 @@ def test_decoding_the_inferred_latent_gives_the_inferred_features(x, options):
     q = arch.infer(x, 3, (5, 6))
     np.testing.assert_allclose(arch.generate(q.z), q.features, rtol=1e-5, atol=1e-5)
     assert q.mean.shape == q.z.shape == (3, 2, arch.latent) and q.features.shape == (3, 2, *SHAPE)
-    alone = arch.follow(x[1:], rng.normal([3, 2, arch.latent], (5, 6))[2:, 1:], None)
+    alone = arch.follow(x[1:], random_streams.normal([3, 2, arch.latent], (5, 6))[2:, 1:], None)
     np.testing.assert_allclose(q.z[2, 1], alone.z[0, 0], rtol=1e-4, atol=1e-4)
 
 
@@ -122,7 +125,7 @@ def test_no_output_is_the_prior(x):
         rung.parts["posterior"].set_weights([0.0 * w for w in rung.parts["posterior"].get_weights()])
     q = arch.infer(x, 2, (5, 6))
     np.testing.assert_array_equal(normal_kl(q.mean, q.log_stddev), np.zeros((2, 2)))
-    np.testing.assert_allclose(q.z, rng.normal([2, 2, arch.latent], (5, 6)), atol=1e-6)
+    np.testing.assert_allclose(q.z, random_streams.normal([2, 2, arch.latent], (5, 6)), atol=1e-6)
 
 
 def test_it_starts_near_the_prior_with_bounded_scales(x):

@@ -8,9 +8,10 @@ import tensorflow as tf
 from scipy import optimize, special, stats
 from test_likelihoods import SHAPE, features, images, make
 
-from tfvae import densities, specs
+from tfvae import specs
+from tfvae.distributions import densities
+from tfvae.distributions.likelihoods import LIKELIHOODS
 from tfvae.errors import UsageError
-from tfvae.likelihoods import LIKELIHOODS
 
 D = math.prod(SHAPE)
 

@@ -9,8 +9,9 @@ import tensorflow_probability as tfp
 from numpy.polynomial.legendre import leggauss
 from scipy import special, stats
 
-from tfvae import densities, specs
-from tfvae.likelihoods import LIKELIHOODS
+from tfvae import specs
+from tfvae.distributions import densities
+from tfvae.distributions.likelihoods import LIKELIHOODS
 
 SHAPE = (3, 2, 2)
 KINDS = {name: cls.kind for name, cls in LIKELIHOODS.items()}

@@ -7,8 +7,8 @@ import tensorflow as tf
 from scipy import stats
 
 import tfvae
-from tfvae.engine import Engine
-from tfvae.terms import elbo, iwae, log_weights
+from tfvae.distributions.terms import elbo, iwae, log_weights
+from tfvae.training.engine import Engine
 
 SIGMA, DIMS, LATENT = 0.3, 5, 2
 # Orthogonal columns: the posterior of z is then diagonal, as q(z|x) is.

@@ -5,9 +5,9 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import logsumexp
 
+from tfvae.distributions.priors import Normal
 from tfvae.errors import UsageError
-from tfvae.evaluate.marginal import log_aggregate, marginal_kl
-from tfvae.priors import Normal
+from tfvae.evaluation.marginal_kl import log_aggregate, marginal_kl
 
 
 def log_prior(latent):

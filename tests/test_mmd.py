@@ -5,8 +5,8 @@ import pytest
 from scipy import integrate, stats
 
 from tfvae.errors import UsageError
-from tfvae.evaluate import mmd
-from tfvae.evaluate.marginal import marginal_kl
+from tfvae.evaluation import mmd
+from tfvae.evaluation.marginal_kl import marginal_kl
 
 WIDTH = 1.5
 
@@ -60,9 +60,9 @@ def test_mmd_of_normals_is_the_closed_form_without_bias(name, same):
 
 
 def test_mmd_is_that_of_the_objective():
-    """tfvae.divergences has the TensorFlow form of the RBF kernel: float32's rounding, 1e-5."""
+    """tfvae.distributions.divergences has the TensorFlow form of the RBF kernel: float32's rounding, 1e-5."""
     tf = pytest.importorskip("tensorflow")
-    from tfvae.divergences import mmd2
+    from tfvae.distributions.divergences import mmd2
 
     draw = np.random.default_rng(2)
     a, b = draw.normal(size=(20, 4)), draw.normal(1, 1, size=(20, 4))

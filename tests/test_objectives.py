@@ -9,8 +9,8 @@ import tensorflow as tf
 from scipy import special
 
 import tfvae
-from tfvae import rng
-from tfvae.divergences import mmd2, total_correlation
+from tfvae.distributions.divergences import mmd2, total_correlation
+from tfvae.runtime import random_streams
 
 SCALE = 0.4  # the sigma of the likelihoods compared below
 
@@ -265,8 +265,8 @@ def test_mmd_against_a_loop(generator):
 def test_mmd_is_unbiased(mean):
     """E = 2 (s/(s+2))^(L/2) (1 - exp(-|m|^2 / (2 (s+2)))), s = width^2: a Gaussian kernel of normal differences."""
     latent, width, sets = 3, 1.2, 2000
-    a = rng.normal([sets, 8, latent], (1, 1))
-    b = rng.normal([sets, 8, latent], (1, 2)) + mean
+    a = random_streams.normal([sets, 8, latent], (1, 1))
+    b = random_streams.normal([sets, 8, latent], (1, 2)) + mean
     found = tf.vectorized_map(lambda pair: mmd2(*pair, width), (a, b)).numpy()
     s = width**2
     expected = 2 * (s / (s + 2)) ** (latent / 2) * (1 - math.exp(-latent * mean**2 / (2 * (s + 2))))

@@ -13,9 +13,9 @@ import scipy.optimize
 import scipy.spatial
 from PIL import Image
 
-from tfvae import plots, report
 from tfvae.errors import StorageError, UsageError
-from tfvae.plots import curves, grids, latent, planes
+from tfvae.plots import curves, grids, latent_figures, planes, style
+from tfvae.reports import run_report
 
 GREYS = np.array([0, 3, 100, 101, 200, 255], np.uint8)
 
@@ -180,9 +180,9 @@ def test_points_of_one_class_share_one_colour_in_all_panels():
 def test_traversal_rows_are_dimensions_and_columns_are_values(tmp_path):
     values = (40 * np.arange(3)[:, None] + 10 * np.arange(4)).astype(np.uint8)  # [D, S]
     images = np.broadcast_to(values[:, :, None, None, None], (3, 4, 28, 28, 1))
-    for write in (lambda p: latent.traversal_grid(images, p, names=[7, 2, 5], values=[-3, -1, 1, 3],
+    for write in (lambda p: latent_figures.traversal_grid(images, p, names=[7, 2, 5], values=[-3, -1, 1, 3],
                                                   kl=[2.0, 1.0, 0.1]),
-                  lambda p: latent.interpolation_grid(images, p)):  # fmt: skip
+                  lambda p: latent_figures.interpolation_grid(images, p)):  # fmt: skip
         found = pixels(write(tmp_path / "t.png"))[-(3 * 86 + 2) :, -(4 * 86 + 2) :]
         centres = found[2 + 42 :: 86, 2 + 42 :: 86]
         np.testing.assert_array_equal(centres, values)
@@ -190,26 +190,26 @@ def test_traversal_rows_are_dimensions_and_columns_are_values(tmp_path):
 
 def test_manifold_tiles_touch(tmp_path):
     values = np.arange(9, dtype=np.uint8).reshape(3, 3) * 20
-    found = pixels(latent.manifold_2d(np.kron(values, np.ones((1, 1))).reshape(3, 3, 1, 1, 1).astype(np.uint8)
+    found = pixels(latent_figures.manifold_2d(np.kron(values, np.ones((1, 1))).reshape(3, 3, 1, 1, 1).astype(np.uint8)
                                       .repeat(28, 2).repeat(28, 3), tmp_path / "m.png"))  # fmt: skip
     np.testing.assert_array_equal(found, np.kron(values, np.ones((84, 84), np.uint8)))
 
 
 def test_latent_plots_refuse_wrong_shapes(tmp_path):
     with pytest.raises(UsageError, match=r"\[D,S,H,W,C\]"):
-        latent.traversal_grid(np.zeros((3, 4, 4, 1)), tmp_path / "t.png")
+        latent_figures.traversal_grid(np.zeros((3, 4, 4, 1)), tmp_path / "t.png")
     with pytest.raises(UsageError, match="one KL"):
-        latent.traversal_grid(np.zeros((3, 2, 4, 4, 1)), tmp_path / "t.png", kl=[1.0])
+        latent_figures.traversal_grid(np.zeros((3, 2, 4, 4, 1)), tmp_path / "t.png", kl=[1.0])
     for kl in ([], [np.nan, 1.0], [[1.0]]):
         with pytest.raises(UsageError, match="finite KLs"):
-            latent.kl_per_dimension(np.array(kl), tmp_path / "k.png")
+            latent_figures.kl_per_dimension(np.array(kl), tmp_path / "k.png")
 
 
 def test_kl_title_counts_active_units(tmp_path, monkeypatch):
     titles = []
-    monkeypatch.setattr(latent, "dress", lambda ax, title, x, y: titles.append(title))
-    latent.kl_per_dimension([0.5, 0.01, 0.02, 0.0, 3.0], tmp_path / "k.png")
-    latent.kl_per_dimension(np.r_[np.zeros(197), 1.0, 2.0, 3.0], tmp_path / "k.png")
+    monkeypatch.setattr(latent_figures, "dress", lambda ax, title, x, y: titles.append(title))
+    latent_figures.kl_per_dimension([0.5, 0.01, 0.02, 0.0, 3.0], tmp_path / "k.png")
+    latent_figures.kl_per_dimension(np.r_[np.zeros(197), 1.0, 2.0, 3.0], tmp_path / "k.png")
     assert titles[0] == "3 of 5 latent dimensions are active (KL > 0.01 nats); 3.5 nats in all"
     assert titles[1].startswith("3 of 200 ")
 
@@ -227,7 +227,7 @@ def test_curves_with_and_without_validation(tmp_path, validation):
                  curves.compare_curves({"$one$": rows, "two": rows[:5]}, "rate", tmp_path / "d.png", True,
                                        {"published": 12.0})):  # fmt: skip
         assert pixels(path).shape[1] == 1400
-        assert path.stat().st_size <= plots.MAX_BYTES
+        assert path.stat().st_size <= style.MAX_BYTES
 
 
 def test_validation_changes_the_picture(tmp_path):
@@ -272,7 +272,7 @@ def test_what_is_not_finite_does_not_stop_the_curves(tmp_path, bad):
 
 
 def test_gaps_and_lone_points(tmp_path):
-    figure, axes = plots.new_figure(1, 1, 3)
+    figure, axes = style.new_figure(1, 1, 3)
     values = np.array([1.0, 2, np.inf, 4, np.nan, 6, 7])
     drawn = curves._draw(axes[0, 0], np.arange(7.0), values, color="#000000")
     np.testing.assert_array_equal(np.isnan(drawn), [0, 0, 1, 0, 1, 0, 0])
@@ -304,7 +304,7 @@ def test_labels_are_spread_as_little_as_possible():
         order = np.argsort(heights)
         ranks = 0.1 * np.arange(n)
         expected = scipy.optimize.isotonic_regression(heights[order] - ranks).x + ranks
-        found = plots.spread(heights, 0.1)[order]
+        found = style.spread(heights, 0.1)[order]
         np.testing.assert_allclose(found, expected, atol=1e-12)  # float64 sums of 7 numbers
         assert (np.diff(found) > 0.1 - 1e-12).all()
 
@@ -381,7 +381,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         patch.setattr(os, "replace", fail)
         for write in (lambda: grids.image_grid(tiles(GREYS[:2]), path),
                       lambda: curves.training_curves(metric_rows(), path),
-                      lambda: report.write_report(tmp_path, {}, {}, [], [], [], [])):  # fmt: skip
+                      lambda: run_report.write_report(tmp_path, {}, {}, [], [], [], [])):  # fmt: skip
             with pytest.raises(StorageError, match="No space left") as caught:
                 write()
             assert caught.value.exit_code == 7
@@ -391,11 +391,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 
 
 def test_folders_are_made_and_permissions_are_ordinary(tmp_path):
-    path = plots.replace_file(tmp_path / "a/b/c.png", b"x")
+    path = style.replace_file(tmp_path / "a/b/c.png", b"x")
     (tmp_path / "plain").write_bytes(b"x")
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
     with pytest.raises(StorageError, match="writable"):
-        plots.replace_file(tmp_path / "plain" / "below.png", b"x")
+        style.replace_file(tmp_path / "plain" / "below.png", b"x")
 
 
 def test_same_input_same_bytes(tmp_path):
@@ -431,8 +431,8 @@ def page(tmp_path):
     config = {"objective": f"geco:{evil}", "dataset": "digits", "dequantize": True, "nested": {"a": [1, evil]}}
     rows = [*metric_rows(), metric_rows()[-1] | {"rate": float("inf")}]
     facts = [("met", False), (evil, evil), ("ELBO", -241.237123)]
-    path = report.write_report(tmp_path, config, {"cpu": evil, evil: None}, rows, facts, [curve], shots)
-    assert path == tmp_path / "report.html"
+    path = run_report.write_report(tmp_path, config, {"cpu": evil, evil: None}, rows, facts, [curve], shots)
+    assert path == tmp_path / "run_report.html"
     return path.read_text(), [curve, *shots]
 
 
@@ -464,7 +464,7 @@ def test_report_stays_small_and_names_what_is_not_in_it(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (1, 1300, 1300, 3), dtype=np.uint8)
     large = grids.image_grid(noise, tmp_path / "large.png")
     small = grids.image_grid(tiles(GREYS), tmp_path / "small.png")
-    path = report.write_report(tmp_path, {}, {}, [], [], [large, small, tmp_path / "gone.png"], [])
+    path = run_report.write_report(tmp_path, {}, {}, [], [], [large, small, tmp_path / "gone.png"], [])
     text = path.read_text()
     assert large.stat().st_size > 5e6 > path.stat().st_size
     assert "large: not embedded" in text and "gone.png could not be read" in text
@@ -472,7 +472,7 @@ def test_report_stays_small_and_names_what_is_not_in_it(tmp_path):
 
 
 def test_no_tensorflow_and_no_pyplot_are_imported():
-    code = "import sys, tfvae.report, tfvae.plots.planes, tfvae.plots.latent, tfvae.plots.curves;"
+    code = "import sys, tfvae.reports.run_report, tfvae.plots.planes, tfvae.plots.latent_figures, tfvae.plots.curves;"
     code += "sys.exit(bool({'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

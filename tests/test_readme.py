@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from tfvae.cli import main, parse
+from tfvae.cli.command_line import main, parse
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

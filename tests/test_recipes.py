@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from tfvae.experiments import gamma, holes, kl_constrained, kl_weights, latent_sizes, square, surgery
+from tfvae.experiments import gamma, holes_and_blur, kl_constrained, kl_weights, latent_sizes, square, surgery
 
 
 @pytest.fixture
@@ -103,19 +103,19 @@ def test_detail_by_hand():
     """An edge between columns, or rows, 1 and 2 of 4: one of three steps across, or down; flat images have none."""
     edge = np.zeros((3, 4, 4, 1))
     edge[0, :, 2:], edge[1, 2:] = 0.6, 0.3
-    np.testing.assert_allclose(holes.detail(edge), [0.2, 0.1, 0.0], atol=1e-12)
+    np.testing.assert_allclose(holes_and_blur.detail(edge), [0.2, 0.1, 0.0], atol=1e-12)
 
 
 def test_chosen_draws():
     """Lowest density first, largest overlap first, and lone ones only where there is density."""
     log_ratio, overlap = np.array([-9.0, 0.0, 1.0, 2.0]), np.array([1.0, 50.0, 3.0, 2.0])
-    found = {name: rows.tolist() for name, rows in holes.chosen(log_ratio, overlap, 1).items()}
+    found = {name: rows.tolist() for name, rows in holes_and_blur.chosen(log_ratio, overlap, 1).items()}
     assert found == {"holes": [0], "blur": [1], "alone": [3]}
 
 
 def test_four_terms_leave_nothing_of_the_elbo():
     """`elbo_surgery` of any numbers sums up to ELBO + log n; a wrong term shows in full."""
-    from tfvae.evaluate.latents import elbo_surgery
+    from tfvae.models.latent_statistics import elbo_surgery
 
     terms = elbo_surgery(distortion=200.0, rate=20.0, nll=215.0, marginal_kl=5.0, count=1000)
     row = {surgery.TERMS[name]: value for name, value in terms.items() if name != "log_n"}

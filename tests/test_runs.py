@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import tfvae
-from tfvae import checkpoints, runs, storage
 from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
-from tfvae.evaluate import evaluate
-from tfvae.gallery import draw_run
+from tfvae.evaluation import evaluate
+from tfvae.reports.run_figures import draw_run
+from tfvae.runtime import files
+from tfvae.training import checkpoints, trainer
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=32,latent=4", epochs=4, limit=600)
 
@@ -32,7 +33,7 @@ def without_clock(path):
 def whole(tmp_path_factory):
     """An uninterrupted run."""
     root = tmp_path_factory.mktemp("whole")
-    return runs.train(run_dir=str(root / "run"), root=str(root), **SETTINGS)
+    return trainer.train(run_dir=str(root / "run"), root=str(root), **SETTINGS)
 
 
 def stop_after(blocks):
@@ -67,18 +68,18 @@ def test_the_folder_is_as_documented(whole):
 @pytest.mark.parametrize("blocks", [1, 6, 10])
 def test_a_stopped_run_resumes_to_the_same_bits(whole, tmp_path, blocks):
     """Stopped within epochs 1, 2 and 3, and twice: weights, optimizer, multipliers and metrics.csv are equal."""
-    run = runs.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), stop=stop_after(blocks), **SETTINGS)
+    run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), stop=stop_after(blocks), **SETTINGS)
     assert run.status == "stopped"
-    run = runs.resume(run.path, stop=stop_after(2))
-    run = runs.resume(run.path)
+    run = trainer.resume(run.path, stop=stop_after(2))
+    run = trainer.resume(run.path)
     assert run.status == "finished"
     assert same(weights(run.path), weights(whole.path))
     assert without_clock(run.path) == without_clock(whole.path)
 
 
 def test_more_epochs_continue_a_finished_run(whole, tmp_path):
-    run = runs.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"epochs": 2}))
-    assert same(weights(runs.resume(run.path, epochs=4).path), weights(whole.path))
+    run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"epochs": 2}))
+    assert same(weights(trainer.resume(run.path, epochs=4).path), weights(whole.path))
 
 
 def test_a_damaged_checkpoint_is_passed_over(whole, tmp_path):
@@ -110,11 +111,11 @@ def test_a_failed_write_leaves_the_last_checkpoint(whole, tmp_path, monkeypatch)
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         checkpoints.save(tmp_path, model, {"epoch": 2})
     assert [p.name for p in tmp_path.iterdir()] == [kept.name]
-    storage.verify_folder(kept)
+    files.verify_folder(kept)
 
 
 def test_nothing_is_written_for_what_cannot_train(tmp_path):
@@ -130,23 +131,23 @@ def test_nothing_is_written_for_what_cannot_train(tmp_path):
         ({"dataset": f"npz:{tmp_path / 'none.npz'}"}, DataError),
     ):
         with pytest.raises(error):
-            runs.train(**place, **(SETTINGS | wrong))
+            trainer.train(**place, **(SETTINGS | wrong))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_refused(whole):
     with pytest.raises(UsageError, match="tfvae resume"):
-        runs.train(run_dir=str(whole.path), root=str(whole.path.parent), **SETTINGS)
+        trainer.train(run_dir=str(whole.path), root=str(whole.path.parent), **SETTINGS)
     assert whole.status == "finished"
 
 
 def test_divergence_is_reported(tmp_path):
     """A learning rate of 1e30 throws the weights out of range: exit 6, STATUS failed, nothing non-finite on disk."""
     with pytest.raises(DivergedError, match="learning-rate"):
-        runs.train(
+        trainer.train(
             run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"learning_rate": 1e30, "batch_size": 8})
         )
-    run = runs.find(tmp_path / "run")
+    run = trainer.find(tmp_path / "run")
     assert run.status == "failed" and DivergedError.exit_code == 6
     assert all(np.isfinite(list(row.values())).all() for row in run.rows)
 
@@ -167,7 +168,7 @@ def test_evaluate_agrees_with_training(whole):
 def test_pictures_of_every_kind_of_data(whole, tmp_path):
     drawn = draw_run(whole)
     assert {p.name for p in drawn} >= {"curves.png", "geco.png", "samples.png", "reconstructions.png", "report.html"}
-    run = runs.train(objective="beta:beta=0.01", dataset="square", arch="mlp:widths=30-30,latent=1", epochs=1,
+    run = trainer.train(objective="beta:beta=0.01", dataset="square", arch="mlp:widths=30-30,latent=1", epochs=1,
                      run_dir=str(tmp_path / "square"), root=str(tmp_path))  # fmt: skip
     assert "points.png" in {p.name for p in draw_run(run)}
     assert evaluate(run.path, samples=2)["bits_per_dim"] is None  # points are not bytes

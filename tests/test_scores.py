@@ -9,11 +9,11 @@ from scipy.special import logsumexp
 from test_linear_gaussian import P_X, as_images, data, linear
 
 import tfvae
-from tfvae import rng
-from tfvae.engine import Engine
-from tfvae.evaluate import score
-from tfvae.evaluate.latents import active_units, kl_per_dimension, posterior_means
-from tfvae.evaluate.scores import Scorer, bits_per_dim
+from tfvae.evaluation import score
+from tfvae.evaluation.bounds import Scorer, bits_per_dim
+from tfvae.models.latent_statistics import active_units, kl_per_dimension, posterior_means
+from tfvae.runtime import random_streams
+from tfvae.training.engine import Engine
 
 ARCH = "mlp:widths=8,latent=3"
 
@@ -37,7 +37,7 @@ def test_chunks_add_up(images):
     scorer, seed = Scorer(model), (3, 9)
     scorer.chunk = 4
     found = scorer.batch(x, None, seed, 10)
-    parts = [model.terms(x, samples=n, seed=rng.fold(seed, i)) for i, n in enumerate((4, 4, 2))]
+    parts = [model.terms(x, samples=n, seed=random_streams.fold(seed, i)) for i, n in enumerate((4, 4, 2))]
     log_w = np.concatenate([t.log_px + t.log_pz - t.log_qz for t in parts])
     sq_err = np.concatenate([t.sq_err for t in parts])
     np.testing.assert_allclose(found["bound"], logsumexp(log_w, axis=0) - math.log(10), rtol=1e-5)

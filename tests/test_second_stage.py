@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae import runs
-from tfvae.cli import main
+from tfvae.cli.command_line import main
+from tfvae.distributions.priors import Mixture
 from tfvae.errors import UsageError
-from tfvae.evaluate import evaluate
-from tfvae.priors import Mixture
-from tfvae.second_stage import fit_mixture, second_stage
+from tfvae.evaluation import evaluate
+from tfvae.training import trainer
+from tfvae.training.second_stage import fit_mixture, second_stage
 
 SETTINGS = dict(dataset="digits", arch="mlp:widths=32,latent=3", limit=400, epochs=2, xla="off", validation=0.0)
 
@@ -29,7 +29,7 @@ def test_the_mixture_is_the_one_that_scikit_learn_found():
 def both(tmp_path_factory):
     """A run, and the run of its second stage."""
     root = tmp_path_factory.mktemp("runs")
-    first = runs.train(run_dir=str(root / "first"), root=str(root), objective="elbo", ema=0.9, **SETTINGS)
+    first = trainer.train(run_dir=str(root / "first"), root=str(root), objective="elbo", ema=0.9, **SETTINGS)
     return first, second_stage(first.path, "mixture:components=5", run_dir=str(root / "second"), root=str(root))
 
 

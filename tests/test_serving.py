@@ -24,15 +24,18 @@ import pytest
 import tensorflow as tf
 from test_export import make, write
 
-from tfvae import export, loading, runs, savedmodel, zoo
-from tfvae.cli import main
+from tfvae.cli.command_line import main
+from tfvae.export import exporter, loading, savedmodel
+from tfvae.training import trainer
+from tfvae.zoo import index
 
 orjson = pytest.importorskip("orjson", reason="needs tfvae[serve]")
 waitress = pytest.importorskip("waitress", reason="needs tfvae[serve]")
 werkzeug = pytest.importorskip("werkzeug.test", reason="needs tfvae[serve]")
 
-from tfvae.serving import command, rest  # noqa: E402
-from tfvae.serving.server import App  # noqa: E402
+from tfvae.cli import serving_verbs
+from tfvae.serving import rest
+from tfvae.serving.http_server import App
 
 CLIENTS = pathlib.Path(__file__).parents[1] / "export" / "clients"
 SERVING = CLIENTS.parent / "serving"
@@ -102,7 +105,7 @@ def calls(root):
 @pytest.fixture(scope="module")
 def url(apps):
     """A server on a port of its own."""
-    door = command.listen("127.0.0.1", 0)
+    door = serving_verbs.listen("127.0.0.1", 0)
     server = waitress.create_server(apps["plain"], sockets=[door], threads=4, max_request_body_size=4 * rest.MAX_BODY)
     threading.Thread(target=server.run, daemon=True).start()
     yield f"http://127.0.0.1:{door.getsockname()[1]}"
@@ -446,8 +449,8 @@ def test_a_mistake_of_ours_is_a_500_without_its_traceback(apps, monkeypatch, cap
 
 
 def test_a_model_without_a_manifest_is_limited_too(apps):
-    assert apps["words"].most == export.MAX_IMAGES
-    assert post(apps["words"], {"instances": [[0, 0]] * (export.MAX_IMAGES + 1)})[0] == 400
+    assert apps["words"].most == exporter.MAX_IMAGES
+    assert post(apps["words"], {"instances": [[0, 0]] * (exporter.MAX_IMAGES + 1)})[0] == 400
 
 
 # --- over a socket -----------------------------------------------------------------------------------------------
@@ -598,7 +601,7 @@ def test_c_client(root, calls, tmp_path):
 
 
 def test_the_live_model_and_the_server_agree(url, root):
-    """`tfvae.loading` and the REST client draw the same images."""
+    """`tfvae.export.loading` and the REST client draw the same images."""
     images = client_of("rest_client").Client(url, "plain").sample(4, seed=2)
     np.testing.assert_array_equal(np.array(images, np.float32), loading.load(root / "plain").sample(4, 2))
 
@@ -609,7 +612,7 @@ def test_the_live_model_and_the_server_agree(url, root):
 def test_wrong_usage(root, tmp_path, monkeypatch, capsys):
     """One line and the exit code of the fault, before anything listens."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with command.listen("127.0.0.1", 0) as taken:
+    with serving_verbs.listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         for words, code, text in (
             ([tmp_path], 2, "run folder or a SavedModel"),
@@ -644,7 +647,7 @@ def test_tensorflow_serving_is_started_where_it_is(root, tmp_path, monkeypatch):
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("NOTE", str(tmp_path / "note"))
-    monkeypatch.setattr(zoo, "saved_model", lambda name: root / "plain")
+    monkeypatch.setattr(index, "saved_model", lambda name: root / "plain")
     for place, name in ((root / "plain", "plain"), (root / "plain" / "1", "plain"), ("zoo:digits", "digits")):
         assert main(["serve", str(place), "--port", "8123"]) == 3
         flags, *versions = (tmp_path / "note").read_text().splitlines()
@@ -674,7 +677,7 @@ def serving(*words, **options):
 def test_a_run_is_served(tmp_path):
     """Exported, loaded, asked by the line that it prints; SIGTERM ends it with 143 and leaves nothing behind."""
     settings = dict(dataset="digits", arch="mlp:widths=8,latent=2", condition="labels", limit=200, epochs=1, xla="off")
-    run = runs.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), **settings).path
+    run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), **settings).path
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with serving(run, env=os.environ | {"TMPDIR": str(scratch)}) as (process, suggested, url):

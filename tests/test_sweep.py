@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from tfvae import cli, sweep
-from tfvae.cli import main, settings_of
-from tfvae.flags import split_values
-from tfvae.folders import find, new_run
+from tfvae.cli import command_line
+from tfvae.cli.command_line import main, settings_of
+from tfvae.cli.flags import split_values
+from tfvae.training import sweep
+from tfvae.training.run_folder import find, new_run
 
 TINY = "--dataset digits --arch mlp:widths=16,latent=3 --limit 200 --xla off".split()
 # Stands for `tfvae train`: says when it begins and ends, and waits for as many others as should be there at a time.
@@ -35,13 +36,13 @@ sys.exit(int(code))
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """An empty current folder, from which subprocesses find this tfvae."""
-    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(cli.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(command_line.__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def trials(*argv):
-    return sweep.trials_of(cli.parse(["sweep", *argv]))
+    return sweep.trials_of(command_line.parse(["sweep", *argv]))
 
 
 def test_values_and_specs():
@@ -70,14 +71,14 @@ def test_the_product_of_all_lists():
     assert len(found) == 3 * 2 * 2 and {t.config.objective for t in found} == {"geco:constraints=re<=4;kl<=20"}
     assert [t.config.arch for t in found[::4]] == ["mlp:widths=8,latent=2", "conv", "mlp"]
     (only,) = trials("elbo")
-    assert only.config == settings_of(cli.parse(["train", "elbo"])) and only.differs == "seed=0"
+    assert only.config == settings_of(command_line.parse(["train", "elbo"])) and only.differs == "seed=0"
 
 
 def test_the_command_of_a_trial_trains_its_config():
     """Parsed as `train` does, the flags give the config again: texts, numbers, switches."""
     argv = ["--constraints", "re<=4;kl<=20", "--dequantize", "--condition", "labels", "--learning-rate", "1e-05"]
     for trial in trials("geco", *argv, "--arch", "mlp:widths=8,latent=2", "--raw-dir", "a folder", "--seed", "3,4"):
-        args = cli.parse(trial.command("place")[3:])
+        args = command_line.parse(trial.command("place")[3:])
         assert settings_of(args) == trial.config and args.verb == "train"
         assert (args.run_dir, args.root) == (str(trial.path), "place")
 

@@ -7,8 +7,8 @@ from scipy.special import xlogy
 from sklearn.metrics.pairwise import rbf_kernel
 
 from tfvae.errors import UsageError
-from tfvae.theory import fixed_point as fp
-from tfvae.theory import kernel_pca, levels, partition, transitions
+from tfvae.experiments.theory import fixed_point as fp
+from tfvae.experiments.theory import kernel_pca, levels, partition, transitions
 
 OBLIQUE = np.array([[0.9, 0.3], [-0.4, 1.1]])  # no border of a partition may run along the grid
 

@@ -4,8 +4,8 @@ import types
 
 import pytest
 
-from tfvae.constraints import parse
-from tfvae.verdict import infeasible, met_since, verdict
+from tfvae.objectives.geco.constraint_status import infeasible, met_since, verdict
+from tfvae.objectives.geco.constraints import parse
 
 
 def rows_of(values, lams):

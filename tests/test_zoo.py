@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import tfvae
-from tfvae import runs, storage, zoo
-from tfvae.cli import main
+from tfvae.cli.command_line import main
 from tfvae.config import Config
 from tfvae.errors import IntegrityError, UsageError
-from tfvae.zoo_make import add_entry, card_text, live
+from tfvae.runtime import files
+from tfvae.training import trainer
+from tfvae.zoo import index
+from tfvae.zoo.entries import add_entry, card_text, live
 
 SETTINGS = dict(dataset="digits", limit=300, epochs=1, validation=0.0, xla="off")
 
@@ -23,9 +25,9 @@ SETTINGS = dict(dataset="digits", limit=300, epochs=1, validation=0.0, xla="off"
 def made(tmp_path_factory):
     """A zoo of two entries, and the run of the first."""
     root = tmp_path_factory.mktemp("made")
-    first = runs.train(run_dir=str(root / "a"), root=str(root), objective="geco:kappa=2", arch="mlp:widths=16,latent=3",
+    first = trainer.train(run_dir=str(root / "a"), root=str(root), objective="geco:kappa=2", arch="mlp:widths=16,latent=3",
                        ema=0.9, **SETTINGS)  # fmt: skip
-    second = runs.train(run_dir=str(root / "b"), root=str(root), objective="elbo", condition="labels",
+    second = trainer.train(run_dir=str(root / "b"), root=str(root), objective="elbo", condition="labels",
                         arch="convdraw:steps=2,hidden=4,latent=1", **SETTINGS)  # fmt: skip
     (root / "zoo").mkdir()
     add_entry(root / "zoo", "digits-geco-mlp", first.path)
@@ -44,7 +46,7 @@ def place(made, tmp_path, monkeypatch):
 
 def test_list_and_info_need_no_tensorflow(place, capsys):
     program = (
-        "import sys; from tfvae.cli import main\n"
+        "import sys; from tfvae.cli.command_line import main\n"
         "assert main(['zoo', 'list']) == main(['zoo', 'info', 'digits-geco-mlp']) == 0\n"
         "assert 'tensorflow' not in sys.modules"
     )
@@ -57,20 +59,20 @@ def test_list_and_info_need_no_tensorflow(place, capsys):
 
 def test_the_recipe_is_the_command_of_the_config(place):
     """Parsed again, the command gives the config of the entry."""
-    from tfvae import cli
+    from tfvae.cli import command_line
 
-    for name in zoo.index():
-        config = Config.from_dict(storage.read_json(place / name / "config.json"))
-        args = cli.parse(zoo.command_of(config).split()[1:])
-        assert cli.settings_of(args) == config
+    for name in index.index():
+        config = Config.from_dict(files.read_json(place / name / "config.json"))
+        args = command_line.parse(index.command_of(config).split()[1:])
+        assert command_line.settings_of(args) == config
 
 
 def test_the_recipe_of_a_second_stage_has_two_commands():
     config = Config(objective="sigma", dataset="digits", prior="mixture:components=7")
-    assert zoo.commands_of(config, True) == [
+    assert index.commands_of(config, True) == [
         "tfvae train sigma --dataset digits", "tfvae second-stage runs/latest --prior mixture:components=7",
     ]  # fmt: skip
-    assert zoo.commands_of(config) == ["tfvae train sigma --dataset digits --prior mixture:components=7"]
+    assert index.commands_of(config) == ["tfvae train sigma --dataset digits --prior mixture:components=7"]
 
 
 def test_an_entry_computes_what_its_run_does(place, made):
@@ -125,13 +127,13 @@ def test_damage_is_found_and_nothing_is_loaded(place, damage, capsys):
 def test_a_number_that_is_not_so_fails_though_all_hashes_fit(place, capsys):
     """Weights, card and manifest of somebody who lies about the ELBO: measuring finds out."""
     entry = place / "digits-geco-mlp"
-    metrics = storage.read_json(entry / "metrics.json")
+    metrics = files.read_json(entry / "metrics.json")
     metrics["numbers"]["elbo"]["value"] += 1.0
-    storage.write_json(entry / "metrics.json", metrics)
-    manifest = storage.read_json(entry / "manifest.json")
+    files.write_json(entry / "metrics.json", metrics)
+    manifest = files.read_json(entry / "manifest.json")
     path = entry / "metrics.json"
-    manifest["metrics.json"] = {"sha256": storage.sha256(path), "bytes": path.stat().st_size}
-    storage.write_json(entry / "manifest.json", manifest)
+    manifest["metrics.json"] = {"sha256": files.sha256(path), "bytes": path.stat().st_size}
+    files.write_json(entry / "manifest.json", manifest)
     assert main(["zoo", "verify", "digits-geco-mlp"]) == 4
     out = capsys.readouterr().out
     assert "FAILED  elbo" in out and "ok  rate" in out and "FAILED  card.md" in out
@@ -143,7 +145,7 @@ def test_mistakes(place, made, tmp_path, monkeypatch, capsys):
             add_entry(place, name, made[1].path)
     assert main(["zoo", "info"]) == 2 and main(["zoo", "list", "nothing*"]) == 2
     monkeypatch.setenv("TFVAE_ZOO", str(tmp_path / "empty"))
-    monkeypatch.setattr(zoo, "__file__", str(tmp_path / "a" / "b" / "c.py"))
+    monkeypatch.setattr(index, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     monkeypatch.chdir(made[0].parent / "a")
     capsys.readouterr()
     assert main(["zoo", "list"]) == 2 and "TFVAE_ZOO" in capsys.readouterr().err
@@ -161,12 +163,12 @@ def shipped(monkeypatch):
 
 
 def test_the_index_names_what_is_there(shipped):
-    assert list(zoo.index()) == NAMES and len(NAMES) >= 3
+    assert list(index.index()) == NAMES and len(NAMES) >= 3
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_entry_is_intact_and_its_card_is_that_of_its_numbers(name, shipped):
-    found = zoo.folder(name)
+    found = index.folder(name)
     assert (found / "card.md").read_text() == card_text(found)
     assert sum(p.stat().st_size for p in found.rglob("*") if p.is_file()) < 15e6
 
@@ -183,7 +185,7 @@ def test_a_shipped_entry_has_the_numbers_of_its_card(name, shipped, capsys):
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
 def test_a_shipped_savedmodel_computes_what_its_live_model_does(name, batch, shipped):
     """decode of the same codes by TensorFlow alone and by the live model, to 1e-5."""
-    found = zoo.folder(name)
+    found = index.folder(name)
     served, model = tfvae.load(f"zoo:{name}"), live(found)
     z = np.random.default_rng(batch).normal(size=(batch, model.arch.latent)).astype(np.float32)
     np.testing.assert_allclose(served.decode(z), model.decode(z), atol=1e-5)

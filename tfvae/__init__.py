@@ -3,17 +3,17 @@
 __version__ = "0.1.0"
 
 _HOME = {
-    "build": "tfvae.factory",
-    "load": "tfvae.loading",
-    "train": "tfvae.runs",
+    "build": "tfvae.objectives.build",
+    "load": "tfvae.export.loading",
+    "train": "tfvae.training.trainer",
     "Config": "tfvae.config",
-    "VAE": "tfvae.vae",
-    "Constraint": "tfvae.constraints",
-    "Terms": "tfvae.terms",
-    "OBJECTIVES": "tfvae.objectives",
-    "LIKELIHOODS": "tfvae.likelihoods",
-    "ARCHITECTURES": "tfvae.arch",
-    "PRIORS": "tfvae.priors",
+    "VAE": "tfvae.models.vae",
+    "Constraint": "tfvae.objectives.geco.constraints",
+    "Terms": "tfvae.distributions.terms",
+    "OBJECTIVES": "tfvae.objectives.registry",
+    "LIKELIHOODS": "tfvae.distributions.likelihoods",
+    "ARCHITECTURES": "tfvae.architectures",
+    "PRIORS": "tfvae.distributions.priors",
 }
 __all__ = ["__version__", "datasets", *_HOME]
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tfvae.cli import main
+from tfvae.cli.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,10 +15,10 @@ HERE = pathlib.Path(__file__).parent
 
 # Where each axis keeps its table of parts.
 TABLES = {
-    "objective": ("objectives.py", "OBJECTIVES"),
-    "likelihood": ("likelihoods.py", "LIKELIHOODS"),
-    "arch": ("arch/__init__.py", "ARCHITECTURES"),
-    "prior": ("priors.py", "PRIORS"),
+    "objective": ("objectives/registry.py", "OBJECTIVES"),
+    "likelihood": ("distributions/likelihoods.py", "LIKELIHOODS"),
+    "arch": ("architectures/__init__.py", "ARCHITECTURES"),
+    "prior": ("distributions/priors.py", "PRIORS"),
 }
 
 

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 import tfvae
 from contestants.cases import epoch, load, rates, timed
-from tfvae import rng, runs
-from tfvae.evaluate import score
+from tfvae.evaluation import score
+from tfvae.runtime import random_streams
+from tfvae.training import trainer
 
 LIKELIHOOD = "gaussian:sigma=1.0"  # -log p(x|z) is |x - g(z)|^2 / 2 and a constant
 
@@ -26,7 +27,7 @@ def train(case, path, epochs, gpu=0):
         counts.append(parameters(model))
 
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.train(
+        run = trainer.train(
             run_dir=f"{folder}/run", root=folder, objective="elbo", dataset=f"npz:{path}", likelihood=LIKELIHOOD,
             arch=case.arch, epochs=epochs, batch_size=case.batch, limit=case.images, validation=0.0, watch=watch,
         )  # fmt: skip
@@ -49,5 +50,5 @@ def nll(case, path, samples):
 def sample(case, path, batch, calls):
     model = tfvae.build("elbo", likelihood=LIKELIHOOD, arch=case.arch)
     draw = tf.function(lambda seed: model.sample(batch, seed), jit_compile=True, autograph=False)
-    seed = rng.as_seed((0, 0))
+    seed = random_streams.as_seed((0, 0))
     return rates(lambda: draw(seed).numpy(), batch, calls)

@@ -51,7 +51,7 @@ class Model(nn.Module):
 
 
 class ConvDraw(nn.Module):
-    """Pixels in [0, 1], [B, 1, 28, 28], -> the mean loss; tfvae.arch.convdraw has the equations."""
+    """Pixels in [0, 1], [B, 1, 28, 28], -> the mean loss; tfvae.architectures.convdraw has the equations."""
 
     def __init__(self, case):
         super().__init__()

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvae.config import BINARIZE
-from tfvae.datasets import builtin, coloured, files, originals, pictures, prepared, splits, tfds_source
+from tfvae.datasets import builtin, coloured, image_decoding, originals, prepared, splits, tfds_source, user_files
 from tfvae.datasets.catalogue import CATALOGUE, FACTORS, names
-from tfvae.datasets.files import skipped
 from tfvae.datasets.source import log, parse_options
+from tfvae.datasets.user_files import skipped
 from tfvae.errors import DataError, UsageError, unknown
 
 __all__ = ["Factors", "check_name", "factors", "fingerprint", "info", "load", "names", "prepare", "skipped"]
@@ -90,7 +90,7 @@ def _find(name, raw_dir="", bad_files="refuse", allow_download=True):
     base, _, rest = str(name).partition(":")
     items = [item for item in rest.split(",") if item]
     if base in ("folder", "npz"):
-        return files.find(base, rest, bad_files)
+        return user_files.find(base, rest, bad_files)
     if base in CATALOGUE and CATALOGUE[base].source == "built in":
         return builtin.find(base, items)
     if base == "color_mnist":
@@ -110,7 +110,7 @@ def _find_catalogued(base, items, raw_dir, allow_download):
     source = (
         # What TFDS prepared itself is exact; local copies of CIFAR-10 are not.
         tfds_source.find(base, items, allow_download=False)
-        or _resized(originals.find(base, raw_dir) or pictures.find_cifar(base, raw_dir), size)
+        or _resized(originals.find(base, raw_dir) or image_decoding.find_cifar(base, raw_dir), size)
         or (tfds_source.find(base, items, allow_download=True) if allow_download else None)
     )
     if source is None:
@@ -125,7 +125,7 @@ def _resized(source, size):
 
     def read(part):
         images, labels = source.read(part)
-        return pictures.resize_batch(images, size), labels
+        return image_decoding.resize_batch(images, size), labels
 
     return source._replace(read=read, keep=True)
 
@@ -149,7 +149,7 @@ def _ways_out(base, key, raw_dir, damage):
     if base in originals.NAMES:
         have = "the IDX files (train-images-idx3-ubyte.gz, ...)"
     else:
-        have = pictures.CIFAR if base == "cifar10" else ""
+        have = image_decoding.CIFAR if base == "cifar10" else ""
     ways = [f"run  tfvae data prepare {key}  where there is a network, and copy {prepared.folder(key)} here"]
     if have:
         ways.append(f"give  --raw-dir DIR  or set TFVAE_RAW_DIR to a folder with {have}")

@@ -16,7 +16,7 @@ import urllib.request
 import numpy as np
 
 from tfvae.datasets.catalogue import CATALOGUE, FACTORS
-from tfvae.datasets.pictures import resize_batch
+from tfvae.datasets.image_decoding import resize_batch
 from tfvae.datasets.source import Source, parse_options
 from tfvae.errors import DataError
 

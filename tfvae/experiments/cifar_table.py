@@ -11,9 +11,10 @@ import math
 
 import tensorflow as tf
 
-from tfvae import loading, runs
 from tfvae.experiments.tuning import SQUARED_ERROR
+from tfvae.export import loading
 from tfvae.plots import curves, grids
+from tfvae.training import trainer
 
 KAPPA = 0.6 * math.sqrt(32)
 FIXED = {"dataset": "cifar10", "arch": "convdraw:steps=1,hidden=32,latent=8", "batch_size": 100,
@@ -32,7 +33,7 @@ def run(lab):
     rows = [row_of(lab, label, one) for label, one in found.items()]
     lab.table("models", rows, "Test images")
     lab.text("The seed's column 'Marginal KL' is a mean KL: compare it with ours of that name.")
-    x = tf.constant(runs.data_of(found["GECO"].config, "test")[0][:20], tf.float32) / 255
+    x = tf.constant(trainer.data_of(found["GECO"].config, "test")[0][:20], tf.float32) / 255
     for label, one in found.items():
         model, stem = loading.load(one.path), label.split()[0].lower()
         path = grids.pair_grid(

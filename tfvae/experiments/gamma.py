@@ -10,12 +10,14 @@ beta / 2.
 import numpy as np
 import tensorflow as tf
 
-from tfvae import loading, runs
-from tfvae.evaluate.scores import IMAGES, Scorer
+from tfvae.evaluation.bounds import IMAGES, Scorer
 from tfvae.experiments import square
+from tfvae.experiments.theory.fixed_point import gaussian_distortion
 from tfvae.experiments.tuning import SQUARED_ERROR
-from tfvae.plots import COLOURS, SMALL, curves, dress, new_figure, save_figure
-from tfvae.theory.fixed_point import gaussian_distortion
+from tfvae.export import loading
+from tfvae.plots import curves
+from tfvae.plots.style import COLOURS, SMALL, dress, new_figure, save_figure
+from tfvae.training import trainer
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=32", "schedule": "cosine", "epochs": 20}
 SEEDS = (0, 1, 2)
@@ -144,7 +146,7 @@ def along(one, other, images):
 
 
 def slices(lab, found):
-    images = runs.data_of(found["optimal gamma, seed 0"].config, "test")[0][:SLICED]
+    images = trainer.data_of(found["optimal gamma, seed 0"].config, "test")[0][:SLICED]
     images = images[: len(images) // IMAGES * IMAGES]
     ends = {"from learnt to learnt, another seed": ("optimal gamma, seed 0", "optimal gamma, seed 1"),
             "from learnt to fixed, same seed": ("optimal gamma, seed 0", "gamma fixed, seed 0")}  # fmt: skip

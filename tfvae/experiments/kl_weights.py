@@ -9,9 +9,11 @@ disentanglement (Eastwood & Williams, 2018) of the training images' codes, besid
 import numpy as np
 from scipy.stats import spearmanr
 
-from tfvae import loading, pictures, runs
 from tfvae.experiments import latent_sizes
-from tfvae.plots import grids, latent
+from tfvae.export import loading
+from tfvae.models import latent_views
+from tfvae.plots import grids, latent_figures
+from tfvae.training import trainer
 
 WEIGHTS = (1.0, 5.0, 10.0, 40.0)
 SEEDS = (0, 1)
@@ -55,16 +57,16 @@ def score_of(lab, label, one):
 
 
 def planes_of(lab, digits):
-    values = pictures.span_values(3.0, STEPS)
+    values = latent_views.span_values(3.0, STEPS)
     rows, labels = [], []
     for weight, one in digits.items():
         model = loading.load(one.path)
-        path = latent.manifold_2d(pictures.manifold(model, 20), lab.place(f"manifold-{weight}.png"))
+        path = latent_figures.manifold_2d(latent_views.manifold(model, 20), lab.place(f"manifold-{weight}.png"))
         lab.picture(path, f"KL weight {weight}: the plane of z, at the quantiles of the prior")
         for axis in range(2):
             z = np.zeros((STEPS, 2), np.float32)
             z[:, axis] = values
-            rows.append(pictures.decode(model, z))
+            rows.append(latent_views.decode(model, z))
             labels.append(f"weight {weight}, z{axis + 1}")
     path = grids.image_grid(np.concatenate(rows), lab.place("axes.png"), STEPS, row_labels=labels,
                             column_labels=[f"{value:+.1f}" for value in values], group=2)  # fmt: skip
@@ -76,12 +78,14 @@ def traversals(lab, shapes, scores):
     best = max(scores, key=lambda row: row["MIG"])["KL weight, seed"]
     for label in dict.fromkeys((f"1, seed {SEEDS[0]}", best)):
         model = loading.load(shapes[label].path)
-        images = runs.data_of(shapes[label].config, "test")[0][:500] / np.float32(255)
-        dims = pictures.most_active(model, images, 6)
+        images = trainer.data_of(shapes[label].config, "test")[0][:500] / np.float32(255)
+        dims = latent_views.most_active(model, images, 6)
         kl = model.kl_per_dimension(images).numpy()
-        board = pictures.traversal(model, images[0], dims, steps=STEPS)
+        board = latent_views.traversal(model, images[0], dims, steps=STEPS)
         name = f"traversal-{label.replace(', seed ', '-')}.png"
-        path = latent.traversal_grid(board, lab.place(name), dims, pictures.span_values(steps=STEPS), kl[dims])
+        path = latent_figures.traversal_grid(
+            board, lab.place(name), dims, latent_views.span_values(steps=STEPS), kl[dims]
+        )
         lab.picture(path, f"Sprites, KL weight {label}: the most active dimensions, one at a time")
 
 

@@ -5,14 +5,16 @@ import re
 import shutil
 import time
 
-from tfvae import comparison, specs, storage
-from tfvae.commands import Interrupts, check_names
+from tfvae import specs
+from tfvae.cli.inspection_verbs import csv_bytes, markdown
+from tfvae.cli.training_verbs import Interrupts, check_names
 from tfvae.config import Config
 from tfvae.errors import TfvaeError
-from tfvae.folders import family, find
-from tfvae.inspection import csv_bytes, markdown
-from tfvae.progress import Plain
-from tfvae.sweep import Trial, train_all
+from tfvae.reports import comparison
+from tfvae.runtime import files
+from tfvae.runtime.progress_reporters import Plain
+from tfvae.training.run_folder import family, find
+from tfvae.training.sweep import Trial, train_all
 
 QUICK = {"epochs": 2, "limit": 2000}  # at most; to see that a recipe works
 QUICK_IMAGES, QUICK_SAMPLES = 200, 10
@@ -71,7 +73,7 @@ class Lab:
         self.name, self.root, self.quick, self.jobs = name, root, quick, jobs
         self.folder, self.say = output / name, say or Plain().line
         self.parts, self.verdicts, self.begun, self.minutes = [], [], time.monotonic(), {}
-        storage.make_folder(self.folder)
+        files.make_folder(self.folder)
 
     # --- runs ---
 
@@ -104,7 +106,7 @@ class Lab:
 
     def staged(self, run, prior):
         """The run with another prior, fitted to its codes (`tfvae second-stage`), cached beside it."""
-        from tfvae.second_stage import second_stage
+        from tfvae.training.second_stage import second_stage
 
         path = run.path.with_name(f"{run.path.name}+{re.sub(r'[^a-z0-9]+', '-', prior)}")
         return find(path) if path.exists() else second_stage(run.path, prior, run_dir=str(path), root=str(self.root))
@@ -124,7 +126,7 @@ class Lab:
     def table(self, name, rows, title=""):
         """Rows (dicts of the same keys) as a table of the page, and in full as ``name.csv``."""
         columns = list(rows[0])
-        storage.write_bytes(self.folder / f"{name}.csv", csv_bytes(rows))
+        files.write_bytes(self.folder / f"{name}.csv", csv_bytes(rows))
         self.parts += [f"## {title}"] if title else []
         self.parts.append(markdown([columns, *([cell(row[key]) for key in columns] for row in rows)]))
 
@@ -140,7 +142,7 @@ class Lab:
 
     def samples(self, one, name, caption, count=40, columns=20):
         """`count` samples of a run as the picture `name`, from the same seed in all recipes."""
-        from tfvae import loading
+        from tfvae.export import loading
         from tfvae.plots import grids
 
         images = loading.load(one.path).sample(count, (1, 0)).numpy()
@@ -172,10 +174,10 @@ class Lab:
         lines += ["## Verdicts", markdown([["seed rows", "claim", "verdict", "figures"], *(
             [", ".join(v["rows"]), v["claim"], v["outcome"], v["because"]] for v in self.verdicts)])]  # fmt: skip
         text = "\n\n".join(part for part in [*lines, *self.parts] if part) + "\n"
-        storage.write_bytes(self.folder / "README.md", text.encode())
+        files.write_bytes(self.folder / "README.md", text.encode())
         found = {"name": self.name, "title": title, "quick": self.quick, "training_minutes": round(minutes, 2),
                  "seconds": round(time.monotonic() - self.begun, 1), "verdicts": self.verdicts}  # fmt: skip
-        storage.write_json(self.folder / "about.json", found)
+        files.write_json(self.folder / "about.json", found)
         return found
 
 

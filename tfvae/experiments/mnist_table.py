@@ -6,9 +6,10 @@ sigma^2 = 1/2, up to a constant.
 
 import tensorflow as tf
 
-from tfvae import loading, runs
 from tfvae.experiments.tuning import SQUARED_ERROR, between, tuned_beta
+from tfvae.export import loading
 from tfvae.plots import curves, grids
+from tfvae.training import trainer
 
 KAPPA = 4.0
 K, SAMPLES = 5, 100  # draws of the bounds L_K on log p(x)
@@ -53,7 +54,7 @@ def row_of(lab, label, one):
 
 
 def pictures(lab, found):
-    images = runs.data_of(found["GECO"].config, "test")[0][:20]
+    images = trainer.data_of(found["GECO"].config, "test")[0][:20]
     x = tf.constant(images, tf.float32) / 255
     for name in MODELS:
         model, stem = loading.load(found[name].path), name.replace(" ", "-").replace("+", "-").lower()

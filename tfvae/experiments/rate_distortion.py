@@ -8,11 +8,12 @@ of the 10,000 test images, nats and squared error summed over pixels.
 import numpy as np
 import tensorflow as tf
 
-from tfvae import loading, runs
-from tfvae.evaluate.curve import codes, rd_curve
-from tfvae.evaluate.latents import ACTIVE
+from tfvae.evaluation.rate_distortion_curve import codes, rd_curve
+from tfvae.export import loading
+from tfvae.models.latent_statistics import ACTIVE
 from tfvae.plots import grids
 from tfvae.plots.planes import information_plane, lower_hull
+from tfvae.training import trainer
 
 ARCH = "mlp:widths=512-256,latent=32"
 FIXED = {"dataset": "fashion_mnist", "likelihood": "gaussian:sigma=1.0", "schedule": "cosine"}
@@ -104,7 +105,7 @@ def judge_beta(lab, rows, curve):
 
 def judge_alignment(lab, found):
     """Whether a latent dimension means the same at every beta: in one model, and in five of the same first weights."""
-    images = runs.data_of(found["told beta"].config, "test")[0][:SHOWN]
+    images = trainer.data_of(found["told beta"].config, "test")[0][:SHOWN]
     told, apart = [], []
     for beta in BETAS:
         told.append(means_of(found["told beta"], images, float(beta)))

@@ -1,6 +1,6 @@
 """The ELBO in four terms over beta, and which of them tells how well the prior samples (seed 003, direction 2).
 
-ELBO + log n = log p(x|z)/p(x) - I(x; z) - KL(q(x) || p(x)) - KL(q(z) || p(z)), see `tfvae.evaluate.latents`. The
+ELBO + log n = log p(x|z)/p(x) - I(x; z) - KL(q(x) || p(x)) - KL(q(z) || p(z)), see `tfvae.models.latent_statistics`. The
 beta-VAEs are those of `rate-distortion`: Fashion-MNIST, 784-512-256-32, sigma 1, 20 epochs. Terms are those of the
 10,000 test images with log p(x) from 100 draws; samples are judged by the Frechet distance of the features of a LeNet
 trained on Fashion-MNIST's labels, 10,000 of them beside the test images. A unit is active where its mean varies (>
@@ -10,10 +10,11 @@ trained on Fashion-MNIST's labels, 10,000 of them beside the test images. A unit
 import numpy as np
 from scipy.stats import spearmanr
 
-from tfvae import loading
 from tfvae.experiments.rate_distortion import ARCH, BETAS, FIXED
-from tfvae.experiments.second_stage import FEATURES, PICTURES
-from tfvae.plots import COLOURS, SMALL, dress, grids, new_figure, planes, save_figure
+from tfvae.experiments.second_stage_samples import FEATURES, PICTURES
+from tfvae.export import loading
+from tfvae.plots import grids, planes
+from tfvae.plots.style import COLOURS, SMALL, dress, new_figure, save_figure
 
 SAMPLES = 100
 TERMS = {

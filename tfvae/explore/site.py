@@ -11,10 +11,10 @@ from werkzeug.routing import Map, Rule
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from tfvae import storage
 from tfvae.errors import DataError, TfvaeError, UsageError
-from tfvae.safety import printable
-from tfvae.savedmodel import MANIFEST
+from tfvae.export.safety import printable
+from tfvae.export.savedmodel import MANIFEST
+from tfvae.runtime import files
 from tfvae.serving import rest
 
 PAGE = pathlib.Path(__file__).parent / "page"
@@ -68,7 +68,7 @@ class Site:
 def about(folder):
     """A sentence on a SavedModel, from the manifest that `tfvae export` wrote; else ''."""
     try:
-        found = storage.read_json(folder / MANIFEST)
+        found = files.read_json(folder / MANIFEST)
         config, parts = found["config"], found["parts"]
         first = f"{config['objective']} on {config['dataset']}, {parts['arch']}"
         return f"{first}, likelihood {parts['likelihood']}, prior {parts['prior']}, epoch {found['epoch']}"

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from tfvae import verdict
 from tfvae.errors import UsageError
-from tfvae.plots import (
+from tfvae.objectives.geco import constraint_status
+from tfvae.plots.style import (
     ACCENT,
     BLUE,
     COLOURS,
@@ -31,7 +31,7 @@ PANELS = (
     ("distortion", "Distortion: -log p(x|z)", NATS),
     ("sq_err", "Squared error", "sum over pixels in [0,1]"),
 )
-BAND = verdict.TOLERANCE
+BAND = constraint_status.TOLERANCE
 DECADES = [sign * 10.0**k for k in range(7) for sign in (-1, 1)] + [0.0]
 
 
@@ -126,14 +126,14 @@ def _indexed(name, j):
 
 
 def met_since(rows, targets):
-    """The first epoch from which all constraints stay met to the end (see `tfvae.verdict`), or None.
+    """The first epoch from which all constraints stay met to the end (see `tfvae.objectives.geco.constraint_status`), or None.
 
     Args:
         rows: dicts with epoch, constraint and for more constraints constraint_2, ...
         targets: one number for each constraint, in the constraint's unit.
     """
     epochs = column(rows, "epoch")
-    each = [verdict.met_since(column(rows, _indexed("constraint", j)), abs(t)) for j, t in enumerate(targets)]
+    each = [constraint_status.met_since(column(rows, _indexed("constraint", j)), abs(t)) for j, t in enumerate(targets)]
     return None if None in each else epochs[max(each) - 1]
 
 

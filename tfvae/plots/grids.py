@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from PIL import Image, ImageDraw, ImageFont
 
 from tfvae.errors import UsageError
-from tfvae.plots import (
+from tfvae.plots.style import (
     CLASSES,
     COLOURS,
     MUTED,

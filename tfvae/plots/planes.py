@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tfvae.errors import UsageError
-from tfvae.plots import ACCENT, COLOURS, INK, MUTED, SMALL, dress, headline, new_figure, save_figure
+from tfvae.plots.style import ACCENT, COLOURS, INK, MUTED, SMALL, dress, headline, new_figure, save_figure
 
 MARKERS = "osDvPX<"
 RATE = "rate: KL(q(z|x) || p(z)), nats per image"

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from tfvae.errors import TfvaeError, unknown
-from tfvae.safety import printable
+from tfvae.export.safety import printable
 
 DEFAULT = "serving_default"  # the signature of a request that names none
 MAX_BODY = 4 * 2**20  # bytes of a request

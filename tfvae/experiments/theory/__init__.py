@@ -1,12 +1,18 @@
 """The theory of seed 000 in pictures: what a VAE with a free encoder and decoder does.
 
-No training and no data set: fixed points of `tfvae.theory` on toy data, in float64, beside what is known of them. The
+No training and no data set: fixed points of `tfvae.experiments.theory` on toy data, in float64, beside what is known of them. The
 Lagrangian is 1/2 E|x - g(z)|^2 + beta KL, so that beta is the variance sigma^2 of a Gaussian decoder.
 """
 
-from tfvae.experiments.theory import fixed_points, kernel_pca, levels, partition, transitions
+from tfvae.experiments.theory import (
+    fixed_points_recipe,
+    kernel_pca_recipe,
+    levels_recipe,
+    partition_recipe,
+    transitions_recipe,
+)
 
-PARTS = (fixed_points, partition, transitions, kernel_pca, levels)
+PARTS = (fixed_points_recipe, partition_recipe, transitions_recipe, kernel_pca_recipe, levels_recipe)
 
 
 def run(lab):

@@ -1,90 +1,98 @@
-"""The cells of a latent space beside kernel PCA with the normalised Gaussian kernel."""
+"""Cells of a latent space as soft clusters, and how far that is kernel PCA with a normalised Gaussian kernel.
+
+When g(z) is constant, psi_b, on cells of prior mass pi_b, the fixed point of `theory.fixed_point` reads
+
+    m_ib  = exp(-|x_i - psi_b|^2 / 2 beta) / sum_c pi_c exp(-|x_i - psi_c|^2 / 2 beta)
+    psi_b = sum_i m_ib x_i / sum_j m_jb
+
+Rezende & Viola (2018) call this kernel PCA with a normalised Gaussian kernel of standard deviation sqrt(beta).
+
+What agrees exactly:
+- With one cell for each datum at psi_b = x_b and equal pi_b, m is the Gaussian kernel matrix divided by its row means.
+- Each psi_b is a pre-image of kernel PCA's kind (Mika et al., 1999): a stationary point of
+  sum_i a_i exp(-|x_i - psi|^2 / 2 beta), with a_i = 1 / sum_c pi_c exp(-|x_i - psi_c|^2 / 2 beta).
+What agrees in a limit: for clusters much narrower than sqrt(beta) and much further apart, the columns of m and the
+leading components of kernel PCA both span the clusters' indicators, and psi and kernel PCA's pre-images are the means.
+What does not: m is the outcome of a nonlinear iteration for a chosen number of cells, kernel PCA an eigenproblem with
+as many components as data and no cells. Between the limits they differ, by what `agreement` measures.
+"""
 
 import numpy as np
+from scipy.linalg import subspace_angles
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
+from sklearn.decomposition import KernelPCA
 
-from tfvae.experiments.theory.toy import normal_clusters
-from tfvae.plots import ACCENT, COLOURS, INK, MUTED, SMALL, dress, headline, new_figure, save_figure
-from tfvae.theory import kernel_pca as kp
+from tfvae.errors import UsageError
+from tfvae.experiments.theory.fixed_point import fixed_point
 
 
-def agreements(x, cells, betas):
-    """At each beta: the smallest cosine between kernel PCA's leading cells - 1 components and the cells'.
+def gaussian_kernel(a, b, beta):
+    """exp(-|a_i - b_j|^2 / (2 beta)), [N, M]: standard deviation sqrt(beta)."""
+    return np.exp(-cdist(a, b, "sqeuclidean") / (2.0 * beta))
 
-    NaN where the cells have merged, so that what tells them apart is rounding.
+
+def responsibilities(x, psi, log_prior, beta):
+    """m_ib of the module's docstring; x [n, D], psi [k, D], log_prior [k] -> [n, k]. sum_b pi_b m_ib = 1."""
+    prior = softmax(log_prior)
+    kernel = gaussian_kernel(x, psi, beta)
+    return kernel / (kernel @ prior)[:, None]
+
+
+def soft_clusters(x, psi, log_prior, beta, **options):
+    """m [n, k] and psi [k, D] at the fixed point reached from `psi`; options as of `fixed_point`."""
+    at = fixed_point(x, log_prior, psi, sigma2=beta, **options)
+    return at.q / softmax(log_prior), at.g
+
+
+def normalised_kernel(x, beta, *, iterations=1000, tolerance=1e-12):
+    """d_i k(x_i, x_j) d_j with unit row sums, and d: -> [n, n], [n] (Sinkhorn, 1964, for a symmetric matrix).
+
+    Its leading eigenvector is constant, so that the centring of kernel PCA takes away that one and leaves the others.
     """
-    found = []
-    for beta in betas:
-        m, _ = kp.soft_clusters(x, x[cells], np.zeros(len(cells)), beta, iterations=20_000)
-        if np.linalg.matrix_rank(m - m.mean(0), tol=0.01) < len(cells) - 1:
-            found.append(np.nan)
-            continue
-        pca = kp.kernel_pca(kp.normalised_kernel(x, beta)[0], len(cells) - 1)
-        found.append(kp.agreement(kp.cluster_components(m, len(cells) - 1), pca).min())
-    return np.array(found)
+    if not beta > 0:
+        raise UsageError(f"Expected beta > 0. Received: {beta}.")
+    kernel, d = gaussian_kernel(x, x, beta), np.ones(len(x))
+    for _ in range(iterations):
+        sums = d * (kernel @ d)
+        if np.abs(sums - 1.0).max() < tolerance:
+            break
+        d = d / np.sqrt(sums)
+    return d[:, None] * kernel * d, d
 
 
-def reconstructions(x, cells, beta):
-    """Each datum's pre-image under kernel PCA [n, 2], the cells' psi [k, 2], and their distances [n].
+def kernel_pca(kernel, components):
+    """Orthonormal coordinates of the data on kernel PCA's leading components, [n, components]; scikit-learn's."""
+    fitted = KernelPCA(components, kernel="precomputed", eigen_solver="dense").fit(kernel)
+    return fitted.eigenvectors_
 
-    The psi of a datum is that of its most probable cell.
+
+def cluster_components(m, components):
+    """The leading left singular vectors of the centred m, [n, components]: what the cells tell about the data."""
+    return np.linalg.svd(m - m.mean(0), full_matrices=False)[0][:, :components]
+
+
+def agreement(a, b):
+    """Cosines of the principal angles between the spans of a and b [n, r], largest first: 1 is the same subspace."""
+    return np.sort(np.cos(subspace_angles(a, b)))[::-1]
+
+
+def pre_images(x, coordinates, scale, beta, *, iterations=500, tolerance=1e-9):
+    """Kernel PCA's reconstruction of each datum in data space, [n, D] (Mika et al., 1999).
+
+    Datum j is projected to sum_i c_ij d_i phi(x_i), c = 1/n + V V'; its pre-image psi maximises
+    sum_i c_ij d_i k(x_i, psi), found from psi = x_j by psi <- sum_i c_ij d_i k(x_i, psi) x_i / (sum of these weights).
+
+    Args:
+        coordinates: V [n, r], orthonormal and centred, of `kernel_pca`.
+        scale: d [n] of `normalised_kernel`; ones for the plain Gaussian kernel.
     """
-    kernel, d = kp.normalised_kernel(x, beta)
-    images = kp.pre_images(x, kp.kernel_pca(kernel, len(cells) - 1), d, beta)
-    m, psi = kp.soft_clusters(x, x[cells], np.zeros(len(cells)), beta)
-    return images, psi, np.linalg.norm(images - psi[m.argmax(1)], axis=1)
-
-
-def draw_reconstructions(ax, x, cells, beta):
-    images, psi, _ = reconstructions(x, cells, beta)
-    dress(ax, f"reconstructions at beta = {beta:g}", "x_1", "x_2")
-    ax.plot(*np.stack([x, images], axis=1).transpose(2, 1, 0), color="#c9d6e2", linewidth=0.7, zorder=1)
-    ax.scatter(*x.T, s=14, color=COLOURS[4], linewidths=0, label="data", zorder=2)
-    ax.scatter(*psi.T, s=170, facecolors="none", edgecolors=ACCENT, linewidths=2, label="psi of the cells", zorder=3)
-    ax.scatter(*images.T, s=26, color=INK, marker="x", linewidths=1.1, label="kernel PCA's pre-images", zorder=4)
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.legend(frameon=False, fontsize=SMALL, loc="upper right", labelcolor=INK)
-
-
-def show(lab):
-    centres, cells = [[0, 0], [6, 0], [1, 7]], [0, 30, 60]
-    sets = {spread: normal_clusters(centres, spread, 25, seed=5) for spread in (0.1, 0.5, 1.0, 2.0)}
-    betas = np.geomspace(0.05, 30, 90)
-    figure, axes = new_figure(1, 2, 4.8, width_ratios=[1, 1.15])
-    draw_reconstructions(axes[0, 0], sets[0.5], cells, 1.5)
-    ax, rows = axes[0, 1], []
-    dress(ax, "agreement with scikit-learn's KernelPCA", "", "smallest cosine of principal angles")
-    for (spread, x), colour in zip(sets.items(), COLOURS):
-        values = agreements(x, cells, betas)
-        ax.plot(betas, values, color=colour, linewidth=1.8, label=f"spread {spread:g}")
-        last = int(np.flatnonzero(np.isfinite(values))[-1])
-        ax.plot(betas[last], values[last], "o", color=colour, markersize=5)
-        apart = reconstructions(x, cells, 1.5)[2]
-        near = [int(np.abs(np.log(betas / beta)).argmin()) for beta in (0.1, 1.5)]
-        rows.append({
-            "spread of the clusters": spread,
-            "1 - smallest cosine at beta 0.1": float(1 - values[near[0]]),
-            "at beta 1.5": float(1 - values[near[1]]),
-            "before cells merge": float(1 - values[last]),
-            "at beta": float(betas[last]),
-            "pre-image to psi at beta 1.5, median": float(np.median(apart)),
-            "largest": float(apart.max()),
-        })  # fmt: skip
-    ax.set(xscale="log", ylim=(0, 1.03))
-    ax.legend(frameon=False, fontsize=SMALL, loc="center left", labelcolor=INK)
-    ax.set_xlabel("beta; a curve ends where cells merge", fontsize=9, color=MUTED)
-    headline(figure, "Cells of a latent space and kernel PCA with the normalised Gaussian kernel")
-    lab.table("kernel_pca", rows, "Kernel PCA beside the cells: three clusters in the plane, three psi")
-    path = save_figure(figure, lab.place("kernel_pca.png"))
-    lab.picture(path, "Reconstructions, and the agreement of both subspaces over beta")
-    told = [(row["spread of the clusters"], row["1 - smallest cosine at beta 0.1"], row["at beta 1.5"],
-             row["largest"]) for row in rows]  # fmt: skip
-    lab.verdict(
-        "0.11",
-        "the decoder's fixed point is a kernel-PCA reconstruction",
-        all(max(small, large) < 0.01 and apart < 0.1 for _, small, large, apart in told),
-        "; ".join(
-            f"spread {s:g}: 1 - cosine {a:.1g} and {b:.1g} at beta 0.1 and 1.5, pre-images up to {apart:.2g} from psi"
-            for s, a, b, apart in told
-        )
-        + ": the same for clusters far apart, not in general",
-    )
+    weights = scale[:, None] * (1.0 / len(x) + coordinates @ coordinates.T)
+    psi = np.array(x, np.float64)
+    rest = tolerance * np.sqrt(((x - x.mean(0)) ** 2).sum(1).mean())
+    for _ in range(iterations):
+        pull = weights * gaussian_kernel(x, psi, beta)
+        before, psi = psi, (pull.T @ x) / pull.sum(0)[:, None]
+        if np.abs(psi - before).max() <= rest:
+            break
+    return psi

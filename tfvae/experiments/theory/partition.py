@@ -1,100 +1,71 @@
-"""Partitions of the latent space: any is a fixed point, the equiprobable one costs least."""
+"""The limit sigma -> 0 of the fixed point: posteriors that share out the latent space (Rezende & Viola, 2018).
+
+Cells Omega_i with prior mass pi_i make the encoders q(z|x_i) = pi(z) 1[z in Omega_i] / pi_i and the decoder
+g(z) = x_i on Omega_i. Every partition is a fixed point; the rate tells them apart.
+"""
 
 import numpy as np
-from matplotlib.colors import ListedColormap
+from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
+from scipy.special import log_softmax, logsumexp, softmax, xlogy
 
-from tfvae.experiments.theory.toy import REACH, SIDE, points_in_plane, tiles
-from tfvae.plots import CLASSES, INK, dress, headline, new_figure, save_figure
-from tfvae.theory import fixed_point as fp
-from tfvae.theory import partition, transitions
+from tfvae.errors import UsageError
 
 
-def follow(x, z, log_prior, betas):
-    """The fixed point followed down `betas`, each time from g pushed along z, so that cells split along lines.
+def masses(labels, log_prior, count):
+    """pi_i, the prior mass of the cell of each datum; labels [S] in 0 ... count - 1 -> [count]."""
+    return np.bincount(labels, softmax(log_prior), minlength=count)
 
-    A free decoder knows no neighbours: after a random push the parts of a cell are mixed like sand.
+
+def posteriors(labels, log_prior, count):
+    """q(z_s|x_i) = pi_s 1[z_s in Omega_i] / pi_i, [count, S]; every cell must hold a point."""
+    mass = masses(labels, log_prior, count)
+    if not mass.min() > 0:
+        raise UsageError(f"Expected a latent point in each of {count} cells. Received: cell {mass.argmin()} is empty.")
+    inside = np.asarray(labels) == np.arange(count)[:, None]
+    return inside * softmax(log_prior) / mass[:, None]
+
+
+def partition_rate(mass):
+    """KL(q(z|x) || pi(z)) = -1/n sum_i log pi_i, nats; mass [n]. Never below log n, and log n only at pi_i = 1/n."""
+    return float(-np.log(mass).mean())
+
+
+def marginal_kl(q, log_prior):
+    """KL(1/n sum_i q_i || pi) on the latent points, nats; q [n, S].
+
+    For a partition it is `partition_rate` - log n: disjoint posteriors tell log n nats about which datum it was.
     """
-    g = np.tile(x.mean(0), (len(z), 1))
-    for beta in betas:
-        at = fp.fixed_point(x, log_prior, g + 0.01 * beta**0.5 * z, sigma2=beta, iterations=1000, tolerance=1e-5)
-        g = at.g
-    return at
+    q_z = np.asarray(q).mean(0)
+    return float((xlogy(q_z, q_z) - q_z * log_softmax(log_prior)).sum())
 
 
-def draw_cells(ax, labels, log_prior, name):
-    """The cells as tiles, with the prior's one and two standard deviations as circles: -> the rate."""
-    count = labels.max() + 1
-    rate = partition.partition_rate(partition.masses(labels, log_prior, count))
-    dress(ax, name, "z_1", "z_2")
-    tiles(ax, labels.reshape(SIDE, SIDE), ListedColormap(CLASSES[:count]), vmin=-0.5, vmax=count - 0.5, alpha=0.85)
-    around = np.linspace(0, 2 * np.pi, 200)
-    for radius in (1, 2):
-        ax.plot(radius * np.cos(around), radius * np.sin(around), color="white", linewidth=1.1)
-    ax.set_xlabel(f"rate {rate:.4f} nats = log {count} + {rate - np.log(count):.4f}", fontsize=9, color=INK)
-    return rate
+def cells(q):
+    """The datum with the largest q(z|x_i) at each latent point; q [n, S] -> labels [S]."""
+    return np.asarray(q).argmax(0)
 
 
-def show(lab):
-    x = points_in_plane()
-    z, log_prior = fp.normal_grid(SIDE, reach=REACH)
-    nearest = np.square(z[:, None] - x).sum(-1).argmin(1)
-    beta = transitions.first_critical(x)
-    annealed = follow(x, z, log_prior, np.geomspace(1.05 * beta, 1e-3, 120))
-    kinds = {
-        "the nearest datum's cell": nearest,
-        "fixed point, beta lowered to 0.001": partition.cells(annealed.q),
-        "equiprobable by optimal transport": partition.equiprobable(z, log_prior, x),
-    }
-    figure, axes = new_figure(1, 3, 4.1)
-    rows = []
-    for ax, (name, labels) in zip(axes[0], kinds.items()):
-        rate = draw_cells(ax, labels, log_prior, name)
-        mass = partition.masses(labels, log_prior, len(x))
-        rows.append({
-            "partition": name,
-            "rate": rate,
-            "rate - log n": rate - np.log(len(x)),
-            "marginal KL": partition.marginal_kl(partition.posteriors(labels, log_prior, len(x)), log_prior),
-            "least n pi_i": float(len(x) * mass.min()),
-            "largest n pi_i": float(len(x) * mass.max()),
-        })  # fmt: skip
-    headline(figure, "Cells of nine data in a 2-D latent space; circles: one and two standard deviations of the prior")
-    lab.table("partition", rows, "Partitions of a 2-D latent space among nine data")
-    path = save_figure(figure, lab.place("partition.png"))
-    lab.picture(path, "The cells; circles: one and two standard deviations of the prior")
-    judge(lab, {row["partition"]: row for row in rows}, kinds, x, log_prior)
+def equiprobable(z, log_prior, sites, *, smoothing=1e-3):
+    """Labels [S] of cells of equal prior mass, one around each site: optimal transport of the prior to equal weights.
 
+    Omega_i = {z: h_i - |z - site_i|^2 is largest}, with the heights h that solve the dual of the transport (Aurenhammer
+    et al., 1998), smoothed by an entropy that is lowered step by step. Masses are 1/n up to the latent points on the
+    borders, which are whole rows of a grid where a border runs along it.
 
-def moved(labels, x, log_prior):
-    """The largest |dq| of one iteration at a small sigma^2 from the posteriors of a partition, over the largest q."""
-    q = partition.posteriors(labels, log_prior, len(x))
-    with np.errstate(divide="ignore"):
-        g = fp.decoder(np.log(q), x)
-    after = np.exp(fp.encoder(cdist(x, g, "sqeuclidean"), log_prior, 1e-4))
-    return float(np.abs(after - q).max() / q.max())
+    Args:
+        z: latent points [S, L].
+        sites: [n, L], where in the latent space the cells should lie.
+        smoothing: the last temperature, > 0, in units of the mean squared distance of z from the sites.
+    """
+    if not smoothing > 0:
+        raise UsageError(f"Expected smoothing > 0. Received: {smoothing}.")
+    cost, weights, count = cdist(z, sites, "sqeuclidean"), softmax(log_prior), len(sites)
+    cost, heights = cost / cost.mean(), np.zeros(count)
 
+    def dual(h, heat):
+        logits = (h - cost) / heat
+        return heat * weights @ logsumexp(logits, axis=1) - h.mean(), weights @ softmax(logits, axis=1) - 1.0 / count
 
-def judge(lab, rows, kinds, x, log_prior):
-    """`kinds`: {partition: labels}."""
-    moves = {name: moved(labels, x, log_prior) for name, labels in kinds.items()}
-    lab.verdict(
-        "0.8",
-        "every partition is a fixed point as sigma goes to 0",
-        max(moves.values()) < 1e-6,
-        "at sigma^2 = 1e-4 an iteration moves q by " + ", ".join(f"{move:.1g}" for move in moves.values()),
-    )
-    least = min(rows, key=lambda name: rows[name]["rate"])
-    best = rows["equiprobable by optimal transport"]
-    lab.verdict("0.9", "the rate is least, log n, for pi_i = 1/n, and then q(z) is the prior",
-                least == best["partition"] and best["rate - log n"] < 1e-3 and best["marginal KL"] < 1e-3,
-                "rate - log n, which is the marginal KL: "
-                + ", ".join(f"{row['rate - log n']:.2g} ({name})" for name, row in rows.items()))  # fmt: skip
-    annealed = rows["fixed point, beta lowered to 0.001"]
-    lab.verdict(
-        "0.9",
-        "the fixed points of the ELBO reach the equiprobable partition",
-        annealed["rate - log n"] < 1e-3,
-        f"followed down to beta 0.001 it keeps a marginal KL of {annealed['marginal KL']:.3f} nats, n pi_i from "
-        f"{annealed['least n pi_i']:.2f} to {annealed['largest n pi_i']:.2f}: a local optimum",
-    )
+    for heat in np.geomspace(1.0, smoothing, 8) if smoothing < 1 else [smoothing]:
+        heights = minimize(dual, heights, heat, jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 1e-7}).x
+    return (heights - cost).argmax(1)

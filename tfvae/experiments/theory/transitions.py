@@ -1,95 +1,130 @@
-"""Phase transitions of u(beta) = E|x - g(z)|^2 beside the eigenvalues at which they are known to lie."""
+"""Phase transitions: u(beta) = E|x - g(z)|^2 while beta falls, and where its second derivative jumps.
+
+The Lagrangian is 1/2 E|x - g(z)|^2 + beta KL(q(z|x) || pi(z)); C is the covariance of the data (divided by n).
+
+A free decoder. Around the collapsed state g = mean, a small dg_s with sum_s pi_s dg_s = 0 becomes C dg_s / beta in one
+iteration: log q_is changes by (x_i - mean) . dg_s / beta, and the weighted mean of the data by C dg_s / beta. So the
+first transition is at beta_c = lambda_max(C), for any data and any prior. It is Rose's T_c = 2 lambda_max (Rose, 1998),
+whose temperature weighs |x - g|^2 without the 1/2, T = 2 beta. Cells far apart split later in the same way, each at the
+lambda_max of its own data.
+
+A linear decoder g = W z + mean, pi = N(0, I). For given W the best q is the posterior of probabilistic PCA with
+sigma^2 = beta, and the Lagrangian is then -beta E log p(x; W, beta) up to a constant, least at the W of Tipping &
+Bishop (1999): W = U (Lambda - beta I)^(1/2) R, with columns 0 where lambda_j < beta. So latent dimension j dies where
+beta crosses lambda_j, and u(beta) = sum_j min(lambda_j, beta): Shannon's reverse water-filling.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.signal import find_peaks
 
-from tfvae.errors import TfvaeError
-from tfvae.experiments.theory.toy import normal_clusters
-from tfvae.plots import ACCENT, BLUE, INK, MUTED, SMALL, dress, headline, new_figure, save_figure
-from tfvae.theory import transitions
-
-
-class Case(NamedTuple):
-    """A sweep over beta, what is known of it, and how to draw it."""
-
-    found: transitions.Annealed
-    known: np.ndarray  # the beta_c, falling
-    truth: np.ndarray | None  # u(beta), where there is a closed form
-    decoder: np.ndarray  # curves over beta, [T, any]
-    label: str
-    scale: str  # of the axis of beta
-    legend: str
-    sides: tuple  # of each beta_c, rising, on which its label stands (-1 left, 1 right), and in which row
+from tfvae.errors import UsageError
+from tfvae.experiments.theory.fixed_point import fixed_point
 
 
-def linear_case():
-    """A linear decoder of four latent dimensions."""
-    values, betas = np.array([4.0, 2.0, 1.0, 0.3]), np.geomspace(7.0, 0.15, 600)
-    found, truth = transitions.linear_anneal(np.diag(values), 4, betas), transitions.linear_error(values, betas)
-    decoder, sides = np.linalg.svd(found.g, compute_uv=False), ((1, 0), (1, 1), (1, 0), (1, 0))
-    return Case(found, values, truth, decoder, "singular values of W", "linear", "lower right", sides)
+class Annealed(NamedTuple):
+    """At each beta [T]: u = E|x - g(z)|^2 [T], rate in nats [T], and the decoder [T, S, D] (or W [T, D, L])."""
+
+    beta: np.ndarray
+    u: np.ndarray
+    rate: np.ndarray
+    g: np.ndarray
 
 
-def mixture_case():
-    """A free decoder on four narrow clusters, two and two."""
-    x = normal_clusters([[-4, -1.0], [-4, 1], [4, -0.7], [4, 0.7]], 0.1, 30, seed=0)
-    known = np.array([transitions.first_critical(part) for part in (x, x[:60], x[60:])])
-    found = transitions.anneal(x, np.zeros(16), np.geomspace(1.5 * known[0], 0.2, 600))
-    decoder, sides = found.g @ [0.22, 1.0], ((-1, 0), (1, 0), (-1, 0))
-    return Case(found, known, None, decoder, "g(z), projected on (0.22, 1)", "log", "center", sides)
+def falling(betas):
+    betas = np.asarray(betas, np.float64)
+    if betas.ndim != 1 or len(betas) < 1 or not (betas > 0).all() or not (np.diff(betas) < 0).all():
+        raise UsageError("Expected betas > 0 in falling order. Received others.")
+    return betas
 
 
-def draw_case(axes, name, case, detected):
-    """u, its curvature and the decoder, one above the other, with the known beta_c as dashed lines."""
-    (top, middle, bottom), betas = axes, case.found.beta
-    dress(top, name, "", "u = E|x - g(z)|^2")
-    top.plot(betas, case.found.u, color=BLUE, linewidth=2.2, label="fixed-point iteration")
-    if case.truth is not None:
-        top.plot(betas, case.truth, color=ACCENT, linewidth=1.3, linestyle=(0, (1.5, 2)),
-                 label="sum of min(lambda, beta)")  # fmt: skip
-    top.legend(frameon=False, fontsize=SMALL, loc=case.legend, labelcolor=INK)
-    dress(middle, "", "", "beta |d2u / dbeta2|")
-    sharpness = betas[1:-1] * np.abs(transitions.curvature(betas, case.found.u))
-    middle.plot(betas[1:-1], sharpness, color=BLUE, linewidth=1.4)
-    height = 1.22 * sharpness.max()
-    middle.set_ylim(0, height)
-    dress(bottom, "", "beta", case.label)
-    bottom.plot(betas, case.decoder, color=BLUE, linewidth=1.4)
-    for ax in axes:
-        ax.set_xscale(case.scale)
-        for beta in case.known:
-            ax.axvline(beta, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    for found, known, (side, row) in zip(detected[::-1], case.known[::-1], case.sides):
-        middle.annotate(f"{known:.4g}\nfound {found:.4g}", (known, height), (4 * side, -2 - 24 * row), va="top",
-                        ha="right" if side < 0 else "left", textcoords="offset points", fontsize=SMALL,
-                        color=INK)  # fmt: skip
+def anneal(x, log_prior, betas, *, jitter=1e-4, iterations=3000, tolerance=1e-8, seed=0):
+    """Follow the fixed point of a free decoder from large to small beta (deterministic annealing): -> `Annealed`.
+
+    Args:
+        x: data [n, D]; log_prior: log weights of the latent points [S].
+        betas: [T], > 0, falling; begin above `first_critical`, where all g are the mean.
+        jitter: the push given to g before each beta, in units of sqrt(beta): without it an unstable state stays.
+        iterations, tolerance: of `fixed_point` at each beta.
+    """
+    x, betas, draw = np.asarray(x, np.float64), falling(betas), np.random.default_rng(seed)
+    g, found = np.tile(x.mean(0), (len(log_prior), 1)), []
+    for beta in betas:
+        start = g + jitter * np.sqrt(beta) * draw.standard_normal(g.shape)
+        at = fixed_point(x, log_prior, start, sigma2=beta, iterations=iterations, tolerance=tolerance)
+        g = at.g
+        found.append((at.trace.sq_err[-1], at.trace.rate[-1], g))
+    u, rate, decoders = zip(*found)
+    return Annealed(betas, np.array(u), np.array(rate), np.array(decoders))
 
 
-def show(lab):
-    cases = {"linear decoder": linear_case(), "free decoder, mixture": mixture_case()}
-    figure, axes = new_figure(3, 2, 8.4, sharex="col")
-    rows = []
-    for column, (name, case) in enumerate(cases.items()):
-        detected = transitions.critical_betas(case.found.beta, case.found.u)
-        if len(detected) != len(case.known):
-            raise TfvaeError(f"{name}: expected {len(case.known)} transitions. Received: {detected}.")
-        draw_case(axes[:, column], name, case, detected)
-        rows += [
-            {"case": name, "beta_c known": float(a), "beta_c found": float(b), "error %": float(100 * (b / a - 1))}
-            for a, b in zip(case.known, detected)
-        ]
-    headline(figure, "Phase transitions lie at eigenvalues of the covariance (dashed)")
-    lab.table("transitions", rows, "Phase transitions: peaks of |d^2u / dbeta^2| beside the eigenvalues")
-    path = save_figure(figure, lab.place("transitions.png"))
-    lab.picture(path, "The order parameter, its curvature and the decoder over beta")
-    worst = max(abs(row["error %"]) for row in rows)
-    linear = cases["linear decoder"]
-    off = float(np.abs(linear.found.u / linear.truth - 1).max())
-    lab.verdict(
-        "0.10",
-        "large |d^2u / dbeta^2| marks the transitions beta_c",
-        worst < 1,
-        f"{len(rows)} transitions found within {worst:.2f}% of their eigenvalues; u(beta) of the linear decoder "
-        f"within {100 * off:.2f}% of sum of min(lambda, beta)",
-    )
+def linear_step(w, covariance, beta):
+    """One iteration of a linear model by moments: w [D, L], C [D, D] -> next w, and u and rate after it.
+
+    q(z|x) = N(A x, beta M^-1), M = W'W + beta I, A = M^-1 W'; then W = C A' (E zz')^-1 (Tipping & Bishop, 1999).
+    """
+    m = w.T @ w + beta * np.eye(w.shape[1])
+    a, spread = np.linalg.solve(m, w.T), beta * np.linalg.inv(m)
+    second = spread + a @ covariance @ a.T  # E zz'
+    w = np.linalg.solve(second, a @ covariance).T
+    u = np.trace(covariance) - 2.0 * np.trace(w @ a @ covariance) + np.trace(w @ second @ w.T)
+    rate = 0.5 * (np.trace(second) - len(second) - np.linalg.slogdet(spread)[1])
+    return w, u, rate
+
+
+def linear_anneal(covariance, latent, betas, *, jitter=1e-4, iterations=5000, tolerance=1e-9, seed=0):
+    """As `anneal` with a linear decoder of `latent` dimensions and data known by their covariance [D, D]."""
+    covariance, betas, draw = np.asarray(covariance, np.float64), falling(betas), np.random.default_rng(seed)
+    w, found = np.zeros((len(covariance), latent)), []
+    rest = tolerance * np.sqrt(np.trace(covariance))
+    for beta in betas:
+        w = w + jitter * np.sqrt(beta) * draw.standard_normal(w.shape)
+        for _ in range(iterations):
+            before, (w, u, rate) = w, linear_step(w, covariance, beta)
+            if np.abs(w - before).max() <= rest:
+                break
+        found.append((u, rate, w))
+    u, rate, weights = zip(*found)
+    return Annealed(betas, np.array(u), np.array(rate), np.array(weights))
+
+
+def linear_error(eigenvalues, betas, latent=None):
+    """u(beta) = sum_j min(lambda_j, beta) over the `latent` largest eigenvalues (None: all), plus the rest; [T]."""
+    values = np.sort(eigenvalues)[::-1]
+    cut = len(values) if latent is None else latent
+    return np.minimum(values[:cut], np.asarray(betas)[:, None]).sum(1) + values[cut:].sum()
+
+
+def linear_rate(eigenvalues, betas, latent=None):
+    """KL(q(z|x) || N(0, I)) = 1/2 sum_j max(0, log(lambda_j / beta)), nats; [T]."""
+    values = np.sort(eigenvalues)[::-1][:latent]
+    return 0.5 * np.maximum(0.0, np.log(values / np.asarray(betas)[:, None])).sum(1)
+
+
+def first_critical(x):
+    """beta_c = lambda_max of the covariance of the data [n, D]: above it a free decoder collapses to the mean."""
+    return float(np.linalg.eigvalsh(np.atleast_2d(np.cov(np.asarray(x, np.float64).T, bias=True)))[-1])
+
+
+def curvature(betas, u):
+    """d^2 u / d beta^2 at the inner betas [T - 2], by second differences on steps that need not be equal."""
+    slopes = np.diff(u) / np.diff(betas)
+    return 2.0 * np.diff(slopes) / (np.asarray(betas)[2:] - np.asarray(betas)[:-2])
+
+
+def critical_betas(betas, u, *, least=0.3):
+    """The betas, falling, where |d^2 u / d beta^2| peaks so sharply that du/dbeta changes by more than `least`.
+
+    du/dbeta has no unit. In the linear case it is the number of dimensions alive, so each transition is a jump of 1.
+    A transition smeared over neighbouring betas counts once: the jump is taken over three second differences.
+    """
+    if not least > 0:
+        raise UsageError(f"Expected least > 0. Received: {least}.")
+    betas = falling(betas)
+    steps = np.abs(curvature(betas, u)) * (betas[:-2] - betas[2:]) / 2.0  # the change of slope at each inner beta
+    jumps = np.convolve(steps, np.ones(3), mode="same")
+    peaks = find_peaks(np.pad(jumps, 1), height=least, prominence=0.5 * least)[0] - 1
+    # of three equal sums the middle one is at the kink: take the sharpest second difference near the peak
+    near = [max(range(max(p - 1, 0), min(p + 2, len(steps))), key=steps.__getitem__) for p in peaks]
+    return betas[1:-1][sorted(set(near))]

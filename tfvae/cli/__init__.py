@@ -1,0 +1,4 @@
+"""The command line: parsers, flags, and one file a family of verbs.
+
+It may import everything; nothing else imports it.
+"""

@@ -1,0 +1,58 @@
+"""``make demo``: real data, GECO, an evaluation and the pictures, in a few minutes on two cores."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from tfvae import datasets
+from tfvae.cli import command_line
+from tfvae.cli.inspection_verbs import is_here
+from tfvae.errors import TfvaeError
+
+APT = pathlib.Path(__file__).parents[2] / ".ci" / "apt"
+ARCH = ("--arch", "mlp:widths=512-256,latent=32")
+FASHION = ("--dataset", "fashion_mnist", "--kappa", "4", "--epochs", "12", *ARCH)
+# kappa scales with the root of the number of pixels; 8x8 digits need more epochs of their 1,600 images.
+DIGITS = ("--dataset", "digits", "--kappa", "1.8", "--epochs", "60", "--batch-size", "64", *ARCH)
+
+
+def install_debian_package():
+    """Whether Debian's Fashion-MNIST is there after an attempt to install it without a password."""
+    return APT.is_file() and subprocess.run([APT, "dataset-fashion-mnist"], check=False).returncode == 0
+
+
+def obtain():
+    """The settings of the data set that can be had, and one line that says which and how."""
+    if is_here("fashion_mnist"):
+        return FASHION, "Fashion-MNIST: found on this machine"
+    try:
+        place = datasets.prepare("fashion_mnist")
+        return FASHION, f"Fashion-MNIST: downloaded with TFDS, prepared in {place}"
+    except TfvaeError:
+        if install_debian_package() and is_here("fashion_mnist"):
+            return FASHION, "Fashion-MNIST: TFDS cannot download here, so Debian's dataset-fashion-mnist was installed"
+    return DIGITS, "Fashion-MNIST can neither be downloaded nor installed here: the demo takes the built-in 8x8 digits"
+
+
+def step(*argv):
+    """Show a command, and run it; the demo ends with the first that fails."""
+    print("\n$ tfvae", *argv, flush=True)
+    code = command_line.main(argv)
+    if code:
+        sys.exit(code)
+
+
+def main():
+    settings, line = obtain()
+    print(line)
+    step("train", "geco", *settings)
+    step("evaluate", "runs/latest", "--samples", "100", "--limit", "1000")
+    run = os.path.relpath(os.path.realpath("runs/latest"))
+    print(f"\nopen {run}/report.html, or the pictures themselves:")
+    for picture in sorted(pathlib.Path(run).glob("*/*.png")):
+        print(f"  {picture}")
+
+
+if __name__ == "__main__":
+    main()

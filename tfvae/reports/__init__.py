@@ -1,0 +1,4 @@
+"""Pages and comparisons made of finished runs.
+
+It may import evaluation, export, training, plots and what is below them.
+"""
