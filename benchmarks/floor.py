@@ -19,7 +19,7 @@ from contestants.cases import CASES
 from tfvae import datasets
 from tfvae.config import Config
 from tfvae.training import trainer
-from tfvae.training.engine import Engine, order_of, place
+from tfvae.training.engine import Engine, epoch_order, place_images
 
 GFLOP = 1e9
 
@@ -103,11 +103,11 @@ def tfvae_steps(case, steps):
     """A call of tfvae's engine on as many steps, as `tfvae train` sets it up."""
     config = Config(arch=case.arch, likelihood="gaussian:sigma=1.0", batch_size=case.batch)
     images = datasets.load("fashion_mnist", "train")[0]
-    model = trainer.model_of(config, images.shape[1:])
-    trainer.compile_for(model, config, len(images))
-    engine, data = Engine(model, case.batch), place(images)
-    order = np.concatenate([order_of(0, epoch, len(images), case.batch) for epoch in range(9)])[:steps]
-    return lambda: list(engine.blocks(data, order, count=1))
+    model = trainer.build_model(config, images.shape[1:])
+    trainer.compile_model(model, config, len(images))
+    engine, data = Engine(model, case.batch), place_images(images)
+    order = np.concatenate([epoch_order(0, epoch, len(images), case.batch) for epoch in range(9)])[:steps]
+    return lambda: list(engine.train_blocks(data, order, count=1))
 
 
 def main(rounds, cases, dry):

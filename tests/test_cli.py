@@ -166,7 +166,7 @@ def test_flags_are_config_keys_and_python_names(monkeypatch):
     for name, cls in OBJECTIVES.items():
         args = vars(command_line.parse(["train", name]))
         flags = set(args) - {"verb", "objective", "home", "parser", "own", "run_dir", "root", "dry_run", "new"}
-        own = specs.keyword_options(cls)
+        own = specs.list_keyword_options(cls)
         assert not set(own) & fields
         assert flags == fields | set(own), name
         assert {key: args[key] for key in own} == own
@@ -180,7 +180,7 @@ def test_options_read_from_the_source_are_those_of_the_classes(kind, home):
     table = getattr(__import__(f"tfvae.{home}", fromlist=["x"]), specs.TABLES[kind][1])
     read = specs.read_signatures(*specs.TABLES[kind])
     assert {name: options for name, (_, options) in read.items()} == {
-        name: specs.keyword_options(cls) for name, cls in table.items()
+        name: specs.list_keyword_options(cls) for name, cls in table.items()
     }
     assert all(summary for summary, _ in read.values())
 

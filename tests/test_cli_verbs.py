@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfvae.cli import inspection_verbs
 from tfvae.cli.command_line import main
 from tfvae.config import Config
-from tfvae.runtime.progress_reporters import Plain
+from tfvae.runtime import tables
+from tfvae.runtime.progress_reporters import PlainReporter
 
 TINY = ["--dataset", "digits", "--arch", "mlp:widths=16,latent=4", "--batch-size", "64"]
 TRAIN = ["train", "geco", *TINY]
@@ -75,7 +75,7 @@ def test_bernoulli_on_grey_says_what_it_does(here, capsys):
 def test_signals_save_and_stop(number, code, here, capsys, monkeypatch):
     handler = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr(Plain, "epoch", lambda *row: os.kill(os.getpid(), number))
+        patch.setattr(PlainReporter, "epoch", lambda *row: os.kill(os.getpid(), number))
         assert main([*TRAIN, "--epochs", "3", "--run-dir", "run", "--limit", "200", "--xla", "off"]) == code
     assert signal.getsignal(number) == handler
     assert (here / "run" / "STATUS").read_text() == "stopped\n"
@@ -117,7 +117,7 @@ def test_evaluate_prints_one_json_object(trained, capsys):
 
 
 def test_numbers_that_json_does_not_know_become_null():
-    found = inspection_verbs.plain(
+    found = tables.to_json_value(
         {"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": np.bool_(True), "d": "x"}
     )
     assert json.dumps(found, allow_nan=False) == '{"a": null, "b": [null, 3], "c": true, "d": "x"}'

@@ -15,7 +15,7 @@ from tfvae.config import Config
 from tfvae.evaluation import evaluate
 from tfvae.plots import planes
 from tfvae.reports import comparison
-from tfvae.training import trainer
+from tfvae.training import run_folder, trainer
 
 SETTINGS = dict(dataset="digits", arch="mlp:widths=16,latent=3", limit=200, epochs=1, xla="off", batch_size=50)
 
@@ -106,7 +106,7 @@ def test_samples_are_those_of_each_run_from_one_seed(trained, tmp_path):
     (path,) = comparison.draw_samples(trained, rows, tmp_path, print)
     picture = np.asarray(Image.open(path))
     for r, run in enumerate(trained):
-        images = trainer.load(run.path).sample(comparison.SHOWN, (0, 0)).numpy()
+        images = trainer.load_run(run.path).sample(comparison.SHOWN, (0, 0)).numpy()
         side = 80  # 8 pixels, 10 times enlarged
         line = picture[2 + r * (side + 2) :, -comparison.SHOWN * (side + 2) :]
         for c in (0, 5, 9):
@@ -117,7 +117,7 @@ def test_samples_are_those_of_each_run_from_one_seed(trained, tmp_path):
 def test_scores_are_kept_until_the_run_is_trained_further(trained, tmp_path, monkeypatch):
     """The second time nothing is measured; other settings, or another checkpoint, are measured anew."""
     shutil.copytree(trained[2].path, tmp_path / "run")
-    run, calls = trainer.find(tmp_path / "run"), []
+    run, calls = run_folder.open_run(tmp_path / "run"), []
 
     def evaluate(path, split, samples, limit, pictures, say):
         calls.append((path, split, samples, limit))

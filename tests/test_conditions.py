@@ -13,7 +13,7 @@ from tfvae.evaluation.rate_distortion_curve import area, codes, rd_curve
 from tfvae.models import conditions
 from tfvae.runtime import random_streams
 from tfvae.training import trainer
-from tfvae.training.engine import Engine, order_of, place
+from tfvae.training.engine import Engine, epoch_order, place_images
 
 ARCH = "mlp:widths=16,latent=3"
 
@@ -23,9 +23,9 @@ def told(objective, condition, **options):
 
 
 def test_vectors():
-    labels = conditions.parse("labels", 3)
-    np.testing.assert_array_equal(labels.vector(tf.constant([2, -1])), [[0, 0, 1], [0, 0, 0]])
-    spread = conditions.parse("beta:0.5-8")
+    labels = conditions.parse_condition("labels", 3)
+    np.testing.assert_array_equal(labels.to_context(tf.constant([2, -1])), [[0, 0, 1], [0, 0, 0]])
+    spread = conditions.parse_condition("beta:0.5-8")
     np.testing.assert_allclose(spread.vector(tf.constant([0.5, 2.0, 8.0])), [[-1.0], [0.0], [1.0]], atol=1e-6)
     np.testing.assert_allclose(spread.default(2), [2.0, 2.0], rtol=1e-6)
 
@@ -33,7 +33,7 @@ def test_vectors():
 @pytest.mark.parametrize("text", ["label", "beta", "beta:3", "beta:4-1", "kappa:0-2", "beta:a-b", "labels:3"])
 def test_conditions_that_make_no_sense(text):
     with pytest.raises(UsageError, match="Expected|Unknown|nknown"):
-        conditions.parse(text, 3)
+        conditions.parse_condition(text, 3)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_conditions_that_make_no_sense(text):
 def test_every_objective_learns_with_labels_and_pictures(objective, condition, images):
     model = told(objective, condition, classes=3)
     model.compile("adam")
-    logs, sound = model.learn(images(4), np.int32([0, 1, 2, 0]))
+    logs, sound = model.optimize(images(4), np.int32([0, 1, 2, 0]))
     assert sound and np.isfinite(logs["loss"]).all()
 
 
@@ -59,12 +59,12 @@ def test_what_cannot_be_told_is_refused():
 
 def test_draws_are_log_uniform():
     """Kolmogorov distance of 10,000 draws below 0.02: false alarm 7e-4; a tenth of the labels is withheld."""
-    spread = conditions.parse("kappa:2-6")
-    place = np.sort(np.log(spread.drawn(None, 10_000, (1, 2), True) / 2.0) / math.log(3.0))
+    spread = conditions.parse_condition("kappa:2-6")
+    place = np.sort(np.log(spread.resolve_values(None, 10_000, (1, 2), True) / 2.0) / math.log(3.0))
     assert np.abs(place - np.arange(10_000) / 10_000).max() < 0.02
-    labels = conditions.parse("labels", 3).drawn(tf.ones(10_000), 10_000, (1, 2), True).numpy()
+    labels = conditions.parse_condition("labels", 3).resolve_values(tf.ones(10_000), 10_000, (1, 2), True).numpy()
     assert set(labels) == {-1, 1} and abs(np.mean(labels == -1) - 0.1) < 0.015  # 5 standard errors
-    assert set(conditions.parse("labels", 3).drawn(1, 5, (1, 2), False).numpy()) == {1}
+    assert set(conditions.parse_condition("labels", 3).resolve_values(1, 5, (1, 2), False).numpy()) == {1}
 
 
 def test_beta_as_a_condition_is_the_weight_of_each_image(images):
@@ -79,8 +79,8 @@ def test_small_and_large_betas_share_the_gradient(images):
     """The step's gradient is the mean of those of each image at its beta, times sqrt(middle / beta)."""
     model = told("beta", "beta:0.5-8")
     model.compile("adam")
-    _, _, found, _ = model.gradients(images(4))
-    seed = random_streams.fold(random_streams.fold((0, 0), 1), model.step)
+    _, _, found, _ = model.compute_gradients(images(4))
+    seed = random_streams.fold_in(random_streams.fold_in((0, 0), 1), model.step)
     with tf.GradientTape() as tape:
         terms = model.terms(images(4), seed=seed, training=True)
         beta = terms.condition
@@ -93,18 +93,18 @@ def test_lambda_is_linear_in_the_logarithms(images):
     """lambda(kappa) against NumPy's interpolation; gradients and signals of one image go to its two neighbours."""
     model = told("geco", "kappa:1-4")
     log_lam = np.linspace(-1.0, 2.0, 9).astype(np.float32) ** 3
-    model.multipliers._log_lam.assign(log_lam)
+    model.multipliers._log_values.assign(log_lam)
     kappa = np.float32([1.0, 1.3, 2.0, 3.9, 4.0])
     expected = np.exp(np.interp(np.log(kappa), np.log(model.knots), log_lam))
-    np.testing.assert_allclose(model.lambda_of(tf.constant(kappa)), expected, rtol=1e-5)
+    np.testing.assert_allclose(model.multiplier_at(tf.constant(kappa)), expected, rtol=1e-5)
     terms = model.terms(images(1), seed=(1, 2), condition=1.3)
-    found = model.signals(terms)
+    found = model.constraint_stats(terms)
     assert np.count_nonzero(found["weights"]) == 2 and np.sum(found["weights"]) == pytest.approx(1.0)
     before = model.multipliers.average.numpy()
     model.adapt(found)
     moved = model.multipliers.average.numpy() != before
     np.testing.assert_array_equal(moved, found["weights"].numpy() > 0)
-    np.testing.assert_allclose(model.objective(terms), terms.kl + model.lambda_of(tf.constant([1.3])) * (
+    np.testing.assert_allclose(model.objective(terms), terms.kl + model.multiplier_at(tf.constant([1.3])) * (
         terms.sq_err[0] - 1.3**2), rtol=1e-6)  # fmt: skip
 
 
@@ -118,10 +118,13 @@ def test_labels_are_learnt_through_the_engine():
     model.optimizer.learning_rate = 0.01
     engine = Engine(model, 24)
     for epoch in range(1, 41):
-        *_, (_, _, means) = engine.blocks(place(images), order_of(0, epoch, 240, 24), labels=labels)
+        *_, (_, _, means) = engine.train_blocks(place_images(images), epoch_order(0, epoch, 240, 24), labels=labels)
     shown = model.sample(3, (0, 1), condition=[0, 1, 2]).numpy().mean(axis=(1, 2, 3))
     np.testing.assert_allclose(shown, np.array([40, 120, 200]) / 255, atol=0.03)
-    assert engine.measure(place(images), labels)["sq_err"] < engine.measure(place(images), 0 * labels)["sq_err"]
+    assert (
+        engine.evaluate(place_images(images), labels)["sq_err"]
+        < engine.evaluate(place_images(images), 0 * labels)["sq_err"]
+    )
 
 
 @pytest.mark.slow
@@ -155,7 +158,7 @@ def test_keras_fit_tells_the_labels(images):
     x, y = images(32), np.arange(32) % 2
     history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-    seed = random_streams.fold((0, 0), 1)
+    seed = random_streams.fold_in((0, 0), 1)
     with_labels = model.terms(x, seed=seed, condition=y).log_px
     assert not np.array_equal(with_labels, model.terms(x, seed=seed).log_px)
 
@@ -169,7 +172,7 @@ ARCHS = ["mlp:widths=16,latent=3", "conv:widths=4,latent=3,hidden=8", "convdraw:
 def test_what_is_shown_of_an_image():
     """Block means by a slow loop; the hidden part is zero and marked; -1 shows nothing."""
     x = np.random.default_rng(0).random((2, 8, 12, 3), np.float32)
-    blocks = conditions.parse("upsample:4", image_shape=(8, 12, 3)).seen(tf.constant(x)).numpy()
+    blocks = conditions.parse_condition("upsample:4", image_shape=(8, 12, 3)).visible_part(tf.constant(x)).numpy()
     for i in range(8):
         for j in range(12):
             mean = x[:, i // 4 * 4 : i // 4 * 4 + 4, j // 4 * 4 : j // 4 * 4 + 4].mean((1, 2))
@@ -177,20 +180,20 @@ def test_what_is_shown_of_an_image():
     hidden = {"left": np.s_[:, :, :6], "right": np.s_[:, :, 6:], "top": np.s_[:, :4], "bottom": np.s_[:, 4:],
               "centre": np.s_[:, 2:6, 3:9]}  # fmt: skip
     for part, region in hidden.items():
-        told = conditions.parse(f"inpaint:{part}", image_shape=(8, 12, 3))
-        found = told.seen(tf.constant(x)).numpy()
+        told = conditions.parse_condition(f"inpaint:{part}", image_shape=(8, 12, 3))
+        found = told.visible_part(tf.constant(x)).numpy()
         truth = np.concatenate([x, np.ones((2, 8, 12, 1))], axis=-1)
         truth[region] = 0.0
         np.testing.assert_array_equal(found, truth.astype(np.float32))
-        assert not told.vector(told.default(2)).numpy().any() and told.vector(x).shape == (2, told.width)
-    share = np.mean(told.drawn(tf.constant(x[:1]), 5000, (1, 2), True).numpy()[:, 0, 0, 0] < 0)
+        assert not told.to_context(told.default_values(2)).numpy().any() and told.to_context(x).shape == (2, told.width)
+    share = np.mean(told.resolve_values(tf.constant(x[:1]), 5000, (1, 2), True).numpy()[:, 0, 0, 0] < 0)
     assert abs(share - 0.1) < 0.02  # 4.7 standard errors: false alarm 3e-6
 
 
 @pytest.mark.parametrize("text", ["upsample:3", "upsample:1", "upsample", "inpaint:middle", "inpaint"])
 def test_parts_that_make_no_sense(text):
     with pytest.raises(UsageError, match="xpected|nknown"):
-        conditions.parse(text, image_shape=(8, 8, 1))
+        conditions.parse_condition(text, image_shape=(8, 8, 1))
 
 
 @pytest.mark.parametrize("arch", ARCHS)
@@ -200,7 +203,7 @@ def test_samples_depend_on_what_is_shown_and_not_on_what_is_hidden(arch, images)
     model.compile("adam")
     x = images(16)
     for _ in range(3):
-        model.learn(x)
+        model.optimize(x)
     one = (x[:4] / 255.0).astype(np.float32)
     other = one.copy()
     other[:, :, 4:] = 1.0 - other[:, :, 4:]
@@ -216,7 +219,7 @@ def test_convdraw_sees_the_shown_part_where_it_is():
     """A patch of the context moves its own cell of the prior's first step, and no other: its kernel has side 1."""
     model = tfvae.build("elbo", "gaussian:sigma=0.3", "convdraw:steps=1,hidden=4,latent=1,kernel=1",
                         image_shape=(8, 8, 1), condition="upsample:2")  # fmt: skip
-    core, context = model.arch.cores[0], model.told.vector(tf.zeros([1, 8, 8, 1])).numpy()
+    core, context = model.arch.cores[0], model.condition.to_context(tf.zeros([1, 8, 8, 1])).numpy()
     maps = context.reshape(1, 8, 8, 2).copy()
     maps[0, 5, 6, 0] = 1.0  # the cell (1, 1) of the 2 x 2 grid
     zeros = tf.zeros([1, 2, 2, 4])

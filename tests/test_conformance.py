@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import tfvae
 from tfvae.errors import UsageError
-from tfvae.training.engine import Engine, order_of
+from tfvae.training.engine import Engine, epoch_order
 
 OBJECTIVES = {
     "elbo": "elbo",
@@ -102,8 +102,8 @@ def fit(model, jit=True, steps=STEPS):
     tf.config.run_functions_eagerly(not jit)
     try:
         engine = Engine(model, BATCH, mode="step" if jit else "kernels")
-        order = np.concatenate([order_of(0, epoch, 64, BATCH) for epoch in range(steps // 4)])
-        sums = [sums[0] for _, sums, _ in engine.blocks(tf.constant(images()), order, count=steps)]
+        order = np.concatenate([epoch_order(0, epoch, 64, BATCH) for epoch in range(steps // 4)])
+        sums = [sums[0] for _, sums, _ in engine.train_blocks(tf.constant(images()), order, count=steps)]
     finally:
         tf.config.run_functions_eagerly(False)
     return np.diff([0.0, *sums])
@@ -180,7 +180,7 @@ def test_low_precision_moves_weights(name, precision):
     for kind in ("float32", precision):
         model = make(("elbo", name, "mlp", "normal"), precision=kind)
         before = model.arch.decoder.trainable_variables[-1].numpy()
-        model.learn(tf.constant(images(BATCH)))
+        model.optimize(tf.constant(images(BATCH)))
         steps[kind] = np.abs(model.arch.decoder.trainable_variables[-1].numpy() - before).mean()
         assert np.isfinite(steps[kind])
     assert steps[precision] == pytest.approx(steps["float32"], rel=0.05)
@@ -207,7 +207,7 @@ def test_keras_fit_runs_the_same_training():
     """model.fit on a tf.data.Dataset ends with the weights of the engine on the same batches."""
     row = ("geco", "gaussian", "mlp", "normal")
     engine_model, keras_model = make(row), make(row)
-    order = order_of(0, 0, 64, BATCH)
+    order = epoch_order(0, 0, 64, BATCH)
     fit(engine_model, steps=4)
     keras_model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
     data = tf.data.Dataset.from_tensor_slices(images()[order])
@@ -225,7 +225,7 @@ def test_one_program_equals_single_steps():
     for mode in ("loop", "step", "kernels"):
         models[mode] = make(row)
         engine = Engine(models[mode], BATCH, mode=mode)
-        list(engine.blocks(tf.constant(images()), order_of(0, 0, 64, BATCH), count=2))
+        list(engine.train_blocks(tf.constant(images()), epoch_order(0, 0, 64, BATCH), count=2))
     for values in zip(*(model.trainable_variables for model in models.values())):
         for value in values[1:]:
             np.testing.assert_allclose(values[0], value, rtol=1e-5, atol=1e-6)

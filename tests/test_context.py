@@ -65,11 +65,11 @@ def test_each_image_has_its_own_context_in_every_sample(name, mode, x):
     """Sample k of image b is drawn and decoded with context b: as that image alone."""
     arch = arch_of(name, mode)
     q = arch.infer(x, 2, (3, 4), LABELS)
-    np.testing.assert_allclose(arch.generate(q.z, LABELS), q.features, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(arch.generate(q.z, LABELS), q.decoder_outputs, rtol=1e-4, atol=1e-4)
     for k in range(2):
         for b in range(4):
             alone = arch.generate(q.z[k, b : b + 1], LABELS[b : b + 1])
-            np.testing.assert_allclose(q.features[k, b], alone[0], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(q.decoder_outputs[k, b], alone[0], rtol=1e-4, atol=1e-4)
     mean = arch.encode(x[2:3], LABELS[2:3])[0]
     np.testing.assert_allclose(arch.encode(x, LABELS)[0][2], mean[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(arch.infer(x, 1, (3, 4), LABELS).z[0], q.z[0], rtol=1e-4, atol=1e-4)
@@ -95,7 +95,7 @@ def test_film_and_gates_start_as_no_context(name, mode, x, z):
         np.testing.assert_array_equal(run(LABELS), run(tf.zeros([4, 3])))
     with tf.GradientTape() as tape:
         q = arch.infer(x, 1, (3, 4), LABELS)
-        loss = tf.reduce_sum(tf.square(q.features)) + tf.reduce_sum(tf.square(q.mean))
+        loss = tf.reduce_sum(tf.square(q.decoder_outputs)) + tf.reduce_sum(tf.square(q.mean))
     zeros = [v for v in arch.trainable_variables if "kernel" in v.path and not np.any(v)]
     assert len(zeros) >= 2 and all(np.any(g) for g in tape.gradient(loss, zeros))
 
@@ -184,7 +184,7 @@ def test_it_compiles(mode, precision, x):
     """XLA gives the eager numbers (1e-4; bfloat16 rounds at 2^-8, several layers deep); features are float32."""
     spec = SPECS["conv"] + f",context=3,conditioning={mode}"
     arch = tfvae.build("elbo", "gaussian", spec, image_shape=(8, 8, 1), precision=precision).arch
-    compiled = tf.function(lambda x, c: arch.infer(x, 2, (3, 4), c).features, jit_compile=True, autograph=False)
-    eager = arch.infer(x, 2, (3, 4), LABELS).features
+    compiled = tf.function(lambda x, c: arch.infer(x, 2, (3, 4), c).decoder_outputs, jit_compile=True, autograph=False)
+    eager = arch.infer(x, 2, (3, 4), LABELS).decoder_outputs
     assert eager.dtype == tf.float32
     np.testing.assert_allclose(compiled(x, LABELS), eager, atol=1e-4 if precision == "float32" else 0.05)

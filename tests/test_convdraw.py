@@ -10,7 +10,7 @@ from doubles import convolve, normal_of, shaken, sigmoid
 from scipy.stats import norm
 
 import tfvae
-from tfvae.architectures.convdraw import lstm, to_pixels
+from tfvae.architectures.convdraw import lstm_cell, to_pixels
 from tfvae.distributions.terms import normal_kl, normal_log_prob
 from tfvae.errors import UsageError
 from tfvae.runtime import random_streams
@@ -72,7 +72,7 @@ def whole_of(part, seen, eps):
 def double(arch, x, noise):
     """ConvDraw's recurrence for one image and noise of each group: z-space p and q of each, z, canvases."""
     cd = arch.first_cell.numpy().astype(np.float64)
-    canvas, seen, found = np.zeros((*x.shape[:2], arch.features)), x, []
+    canvas, seen, found = np.zeros((*x.shape[:2], arch.output_channels)), x, []
     for layer in arch.stem:
         seen = silu(convolve(layer, seen, stride=2))
     if arch.first:
@@ -89,7 +89,7 @@ def double(arch, x, noise):
         q = (p[0] + np.exp(p[1]) * q[0], p[1] + q[1]) if arch.relative else q
         z = q[0] + np.exp(q[1]) * eps
         hd, cd = cell_of(convolve(part["decode"], np.concatenate([z, patched(image), hd], axis=-1)), cd)
-        canvas = canvas + unpatched(convolve(part["write"], hd), arch.features)
+        canvas = canvas + unpatched(convolve(part["write"], hd), arch.output_channels)
         found.append((q, p, z, canvas))
     return found
 
@@ -99,7 +99,7 @@ def test_it_is_the_recurrence_of_a_slow_double(x, options):
     """Canvases, log q(z) - log p(z) and the KL in z-space, by float64 loops and SciPy; float32 leaves 1e-4."""
     model = tame(f"{SPEC},{options}".rstrip(","))
     q = model.arch.infer(x, 1, (5, 6))
-    canvases = model.arch.canvases(q.z)
+    canvases = model.arch.decode_canvases(q.z)
     noise = random_streams.normal([1, 2, model.arch.latent], (5, 6)).numpy().astype(np.float64)
     for b in range(2):
         parts = np.split(noise[0, b], np.cumsum([math.prod(group) for group in model.arch.groups])[:-1])
@@ -123,9 +123,9 @@ def test_it_is_the_recurrence_of_a_slow_double(x, options):
 def test_the_cell_forgets_writes_and_shows():
     """Gates at +-infinity: keep all, write nothing, show all gives tanh(cell); the reverse gives the new value."""
     on, off, value = (tf.fill([1, 1, 1, 1], v) for v in (50.0, -50.0, 0.3))
-    hidden, cell = lstm(tf.concat([on, off, on, value], axis=-1), tf.fill([1, 1, 1, 1], 0.7))
+    hidden, cell = lstm_cell(tf.concat([on, off, on, value], axis=-1), tf.fill([1, 1, 1, 1], 0.7))
     np.testing.assert_allclose([cell, hidden], [[[[[0.7]]]], [[[[np.tanh(0.7)]]]]], rtol=1e-6)
-    _, cell = lstm(tf.concat([off, on, on, value], axis=-1), tf.fill([1, 1, 1, 1], 0.7))
+    _, cell = lstm_cell(tf.concat([off, on, on, value], axis=-1), tf.fill([1, 1, 1, 1], 0.7))
     np.testing.assert_allclose(cell, [[[[np.tanh(0.3)]]]], rtol=1e-6)
 
 
@@ -145,28 +145,28 @@ def test_samples_are_scored_by_the_prior_of_the_kl(x):
 def test_decoding_the_inferred_latent_gives_the_inferred_features(x):
     model = tame()
     q = model.arch.infer(x, 3, (5, 6))
-    np.testing.assert_allclose(model.arch.generate(q.z), q.features, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(model.arch.generate(q.z), q.decoder_outputs, rtol=1e-5, atol=1e-5)
     assert q.mean.shape == q.log_stddev.shape == q.z.shape == (3, 2, model.arch.latent)
-    assert q.log_qz.shape == (3, 2) and q.features.shape == (3, 2, 8, 12, 2)
+    assert q.log_qz.shape == (3, 2) and q.decoder_outputs.shape == (3, 2, 8, 12, 2)
 
 
 def test_samples_of_an_image_do_not_meet(x):
     """Sample k of image b is the one that image alone has with that noise: no axis is mixed up."""
     model = tame()
     noise = random_streams.normal([3, 2, model.arch.latent], (5, 6))
-    whole = model.arch.follow(x, noise, None)
+    whole = model.arch.infer_sequentially(x, noise, None)
     for k in range(3):
         for b in range(2):
-            alone = model.arch.follow(x[b : b + 1], noise[k : k + 1, b : b + 1], None)
+            alone = model.arch.infer_sequentially(x[b : b + 1], noise[k : k + 1, b : b + 1], None)
             np.testing.assert_allclose(whole.z[k, b], alone.z[0, 0], rtol=1e-4, atol=1e-4)
-            np.testing.assert_allclose(whole.features[k, b], alone.features[0, 0], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(whole.decoder_outputs[k, b], alone.decoder_outputs[0, 0], rtol=1e-4, atol=1e-4)
 
 
 def test_encode_follows_the_means(x):
     """The code of an image is the draw without noise, and its first step that of every draw."""
     model = tame()
     mean, log_stddev = model.arch.encode(x)
-    still = model.arch.follow(x, tf.zeros([1, 2, model.arch.latent]), None)
+    still = model.arch.infer_sequentially(x, tf.zeros([1, 2, model.arch.latent]), None)
     np.testing.assert_array_equal(mean, still.z[0])
     drawn, n = model.arch.infer(x, 1, (5, 6)), model.arch.latent // 3
     np.testing.assert_allclose(mean[:, :n], drawn.mean[0, :, :n], rtol=1e-5, atol=1e-6)
@@ -200,7 +200,7 @@ def test_the_first_prior_knows_where_it_is_and_what_it_is_told():
     means = []
     for label in (0, 1):
         seen = []
-        model.arch.canvases_of(lambda t, state: seen.append(state.mean) or tf.zeros_like(state.mean), 1, 1,
+        model.arch.draw_canvases(lambda t, state: seen.append(state.mean) or tf.zeros_like(state.mean), 1, 1,
                                tf.one_hot([label], 3))  # fmt: skip
         means.append(seen[0].numpy())
     assert np.abs(means[0][0, 0, 0] - means[0][0, 1, 1]).max() > 1e-3
@@ -212,8 +212,8 @@ def test_the_prior_does_not_see_its_own_draw():
     model = tame()
     z = tf.random.stateless_normal([1, model.arch.latent], (1, 2))
     n = model.arch.latent // 3
-    moved = model.arch.canvases(tf.concat([z[:, :n], z[:, n : 2 * n] + 1.0, z[:, 2 * n :]], axis=-1))
-    changed = np.abs(moved - model.arch.canvases(z)).max(axis=(1, 2, 3, 4))
+    moved = model.arch.decode_canvases(tf.concat([z[:, :n], z[:, n : 2 * n] + 1.0, z[:, 2 * n :]], axis=-1))
+    changed = np.abs(moved - model.arch.decode_canvases(z)).max(axis=(1, 2, 3, 4))
     assert changed[0] == 0.0 and (changed[1:] > 1e-3).all()
 
 
@@ -222,7 +222,7 @@ def test_every_step_has_a_state_of_its_own():
     model = tame()
     n = model.arch.latent // 3
     z = tf.tile(tf.random.stateless_normal([1, n], (1, 2)), [1, 3])
-    writes = np.diff(model.arch.canvases(z).numpy(), axis=0, prepend=0.0)
+    writes = np.diff(model.arch.decode_canvases(z).numpy(), axis=0, prepend=0.0)
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(writes[a] - writes[b]).max() > 1e-2
 
@@ -270,14 +270,14 @@ def test_canvases_at_any_number_of_steps():
     arch = tame().arch
     n = arch.latent // 3
     z = tf.random.stateless_normal([2, 4, 5 * n], (1, 2))
-    five = arch.canvases(z)
+    five = arch.decode_canvases(z)
     assert five.shape == (5, 2, 4, 8, 12, 2) and arch.width(5) == 5 * n
-    np.testing.assert_allclose(arch.canvases(z[..., : 2 * n]), five[:2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arch.decode_canvases(z[..., : 2 * n]), five[:2], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(arch.generate(z[..., : 3 * n]), five[2], rtol=1e-5, atol=1e-5)
     with pytest.raises(UsageError, match="whole steps"):
-        arch.canvases(z[..., : n + 1])
+        arch.decode_canvases(z[..., : n + 1])
     with pytest.raises(UsageError, match="at most 3"):
-        tame(SPEC + ",shared=false").arch.canvases(z)
+        tame(SPEC + ",shared=false").arch.decode_canvases(z)
 
 
 def test_a_vector_comes_before_all_steps():
@@ -285,10 +285,10 @@ def test_a_vector_comes_before_all_steps():
     arch = tame(SPEC + ",vector=5").arch
     assert arch.latent == arch.width(3) == 5 + 3 * 12
     z = tf.random.stateless_normal([1, arch.width(4)], (1, 2))
-    canvases = arch.canvases(z)
+    canvases = arch.decode_canvases(z)
     assert len(canvases) == 4
-    np.testing.assert_allclose(arch.canvases(z[:, : arch.width(2)]), canvases[:2], rtol=1e-5, atol=1e-5)
-    moved = arch.canvases(tf.concat([z[:, :5] + 1.0, z[:, 5:]], axis=-1))
+    np.testing.assert_allclose(arch.decode_canvases(z[:, : arch.width(2)]), canvases[:2], rtol=1e-5, atol=1e-5)
+    moved = arch.decode_canvases(tf.concat([z[:, :5] + 1.0, z[:, 5:]], axis=-1))
     assert (np.abs(moved - canvases).max(axis=(1, 2, 3, 4)) > 1e-3).all()
 
 
@@ -316,7 +316,7 @@ def test_the_vectors_prior_knows_the_label(spec, generator):
 def test_the_error_image_starts_as_the_mean_of_the_canvas(likelihood, generator):
     """x - image(canvas) is what the likelihood would miss by, before A learns."""
     model = tfvae.build("elbo", likelihood, SPEC, image_shape=(8, 8, 3))
-    canvas = tf.constant(generator.standard_normal((2, 2, 2, 16 * model.arch.features)), tf.float32)
+    canvas = tf.constant(generator.standard_normal((2, 2, 2, 16 * model.arch.output_channels)), tf.float32)
     expected = model.likelihood.mean(to_pixels(canvas))
     np.testing.assert_allclose(to_pixels(model.arch.image(canvas)), expected, atol=1e-6)
 
@@ -352,7 +352,7 @@ def test_one_program_serves_any_number_of_images(spec):
         found, known = infer(x[:n]), arch.infer(x[:n], 2, (5, 6))
         for a, b in zip((*found, *encode(x[:n])), (*known, *arch.encode(x[:n]))):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(generate(known.z[0]), known.features[0], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(generate(known.z[0]), known.decoder_outputs[0], rtol=1e-4, atol=1e-4)
 
 
 def test_every_weight_learns(images):
@@ -370,7 +370,7 @@ def test_it_learns_at_the_usual_rate(images):
     model = tfvae.build("elbo", "bernoulli", "convdraw:steps=2,hidden=16,latent=2", image_shape=(8, 8, 1))
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=10.0))
     model.optimizer.build(model.trainable_variables)
-    step = tf.function(model.learn, autograph=False)
+    step = tf.function(model.optimize, autograph=False)
     x = tf.constant(images(32))
     losses = [float(tf.reduce_mean(step(x)[0]["loss"])) for _ in range(60)]
     assert np.isfinite(losses).all() and losses[-1] < losses[0] - 5.0

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.distributions.terms import mean_k
+from tfvae.distributions.terms import mean_over_samples
 from tfvae.errors import DataError, UsageError
 from tfvae.objectives.registry import GECO
 from tfvae.training import checkpoints
@@ -41,7 +41,7 @@ def test_a_scalar_constraint_beside_others(images):
     bounds = [tfvae.Constraint(lambda terms: terms.sq_err[0, 0] * 0 + 3.0, 1.0), "re<=2"]
     model = GECO(ARCH, "gaussian", image_shape=(8, 8, 1), constraints=bounds)
     terms = model.terms(images(4), samples=3)
-    np.testing.assert_array_equal(model.felt(terms)[0], np.full((3, 4), 2.0))
+    np.testing.assert_array_equal(model.weighted_violations(terms)[0], np.full((3, 4), 2.0))
 
 
 @pytest.mark.parametrize(
@@ -64,18 +64,18 @@ def test_a_violation_that_is_not_finite_moves_nothing_for_good():
     model.multipliers.update(np.float32([1.0]), [4.0])
     model.multipliers.update(np.float32([np.nan]), [4.0])
     assert model.multipliers.average.numpy() == pytest.approx([1.0])
-    assert np.isfinite(model.multipliers.lam).all()
+    assert np.isfinite(model.multipliers.values).all()
 
 
 def test_restoring_into_a_fresh_optimizer_keeps_its_moments(images, tmp_path):
     """An optimizer that has not been built yet gets Adam's moments all the same."""
     model = tiny("elbo")
     model.compile(keras.optimizers.Adam(0.01))
-    model.learn(images(8))
-    checkpoints.save(tmp_path, model, {})
+    model.optimize(images(8))
+    checkpoints.save_checkpoint(tmp_path, model, {})
     again = tiny("elbo")
     again.compile(keras.optimizers.Adam(0.01))
-    checkpoints.restore_newest(tmp_path, again, print)
+    checkpoints.restore_newest_checkpoint(tmp_path, again, print)
     for a, b in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -97,7 +97,7 @@ def test_geco_iwae_reports_the_constraint_it_feels(images):
     log_w = (terms.log_px + terms.log_pz - terms.log_qz).numpy().astype(np.float64)
     weights = np.exp(log_w - log_w.max(0)) / np.exp(log_w - log_w.max(0)).sum(0)
     expected = (weights * (terms.sq_err.numpy() - 1.0)).sum(0)
-    np.testing.assert_allclose(model.measures(terms)["constraint"], expected, rtol=1e-4)
+    np.testing.assert_allclose(model.metric_columns(terms)["constraint"], expected, rtol=1e-4)
 
 
 def test_the_readme_objective_trains(images):
@@ -109,11 +109,11 @@ def test_the_readme_objective_trains(images):
             self.floor = floor
 
         def objective(self, terms):
-            return keras.ops.maximum(terms.kl, self.floor) - mean_k(terms.log_px)
+            return keras.ops.maximum(terms.kl, self.floor) - mean_over_samples(terms.log_px)
 
     model = tfvae.build(FreeBits, likelihood="gaussian", arch=ARCH, image_shape=(8, 8, 1))
     model.compile("adam")
-    losses = [float(np.mean(model.learn(images(16))[0]["loss"])) for _ in range(5)]
+    losses = [float(np.mean(model.optimize(images(16))[0]["loss"])) for _ in range(5)]
     assert losses[-1] < losses[0] and model.get_config()["floor"] == 4.0
 
 
@@ -130,7 +130,7 @@ def test_a_step_that_is_not_finite_changes_nothing(images, mode):
         model.compile(keras.optimizers.Adam(0.01))
         model.optimizer.build(model.trainable_variables)
         engine = Engine(model, 8, mode)
-        *_, (done, sums, means) = engine.blocks(tf.constant(data), order[rows], count=1)
+        *_, (done, sums, means) = engine.train_blocks(tf.constant(data), order[rows], count=1)
         return model, sums[-1], means
 
     one, sound, _ = fit(x, [0])

@@ -13,14 +13,14 @@ import tensorflow as tf
 import tfvae
 from tfvae.errors import DivergedError, IntegrityError, UsageError
 from tfvae.runtime import optimizers
-from tfvae.runtime.progress_reporters import Silent
+from tfvae.runtime.progress_reporters import SilentReporter
 from tfvae.training import checkpoints, compile_modes, trainer
-from tfvae.training.engine import Engine, order_of, pack, place
+from tfvae.training.engine import Engine, epoch_order, pack_images, place_images
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=32,latent=4", epochs=3, limit=600)
 
 
-class Said(Silent):
+class Said(SilentReporter):
     """Keeps the lines of a run."""
 
     def __init__(self):
@@ -38,10 +38,10 @@ def state(model):
 def trained(tiny, data, feed="resident", mode="loop", optimizer=None, **parts):
     """A model after one epoch, and the means of its columns."""
     model = tiny("geco:kappa=2", arch=parts.pop("arch", "mlp:widths=8,latent=2"), **parts)
-    model.compile(optimizer or optimizers.Adam(0.01), jit_compile=mode != "kernels")
+    model.compile(optimizer or optimizers.GuardedAdam(0.01), jit_compile=mode != "kernels")
     model.optimizer.build(model.trainable_variables)
     engine = Engine(model, 8, mode)
-    *_, (_, _, means) = engine.blocks(place(data, feed), order_of(0, 1, len(data), 8))
+    *_, (_, _, means) = engine.train_blocks(place_images(data, feed), epoch_order(0, 1, len(data), 8))
     return model, means
 
 
@@ -53,7 +53,7 @@ def test_streamed_images_teach_what_resident_ones_do(tiny, images, mode, monkeyp
     one, two = (trained(tiny, data, feed, mode)[0] for feed in ("resident", "streamed"))
     for a, b in zip(state(one), state(two)):
         np.testing.assert_allclose(a, b, rtol=0 if mode == "step" else 1e-4, atol=0 if mode == "step" else 1e-6)
-    assert pack(data).dtype == np.int32 and pack(images(8, (3, 3, 1))).dtype == np.uint8
+    assert pack_images(data).dtype == np.int32 and pack_images(images(8, (3, 3, 1))).dtype == np.uint8
 
 
 @pytest.mark.slow
@@ -68,10 +68,10 @@ def test_one_program_per_block_and_one_per_step_learn_the_same(tiny, images, arc
 
 def test_images_go_to_the_device_if_they_fit(monkeypatch, images):
     data = images(8)
-    assert isinstance(place(data), tf.Tensor)
-    monkeypatch.setattr("tfvae.training.engine.free_bytes", lambda: 2 * data.nbytes)
-    assert isinstance(place(data), np.ndarray)
-    assert isinstance(place(data, "resident"), tf.Tensor)
+    assert isinstance(place_images(data), tf.Tensor)
+    monkeypatch.setattr("tfvae.training.engine.count_free_bytes", lambda: 2 * data.nbytes)
+    assert isinstance(place_images(data), np.ndarray)
+    assert isinstance(place_images(data, "resident"), tf.Tensor)
 
 
 @pytest.mark.slow
@@ -79,7 +79,8 @@ def test_adam_is_keras_adam(tiny, images):
     """Seven steps of ours and of Keras' own class, with clipping and an average of the weights."""
     options = dict(learning_rate=0.01, global_clipnorm=1.0, use_ema=True, ema_momentum=0.9)
     ours, theirs = (
-        trained(tiny, images(56), optimizer=kind(**options))[0] for kind in (optimizers.Adam, keras.optimizers.Adam)
+        trained(tiny, images(56), optimizer=kind(**options))[0]
+        for kind in (optimizers.GuardedAdam, keras.optimizers.Adam)
     )
     for a, b in zip(state(ours), state(theirs)):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
@@ -89,60 +90,60 @@ def test_adam_is_keras_adam(tiny, images):
 def test_a_step_that_is_called_off_leaves_every_optimizer_as_it_was(tiny, images, kind):
     """Ours in its quick way, ours with an option that has none, and Keras' SGD with momentum."""
     optimizer = {
-        "where": optimizers.Adam(0.01),
-        "amsgrad": optimizers.Adam(0.01, amsgrad=True, weight_decay=0.1),
+        "where": optimizers.GuardedAdam(0.01),
+        "amsgrad": optimizers.GuardedAdam(0.01, amsgrad=True, weight_decay=0.1),
         "keras": keras.optimizers.SGD(0.01, momentum=0.9),
     }[kind]
     model = tiny("elbo")
     model.compile(optimizer)
     x = images(8).astype(np.float32) / 255.0
-    model.learn(x)
+    model.optimize(x)
     before = state(model)
-    model.learn(np.full_like(x, np.nan))
+    model.optimize(np.full_like(x, np.nan))
     for variable, old in zip((*model.variables, *model.optimizer.variables), before):
         if variable is not model.step:
             np.testing.assert_array_equal(variable, old)
     kernel = model.trainable_variables[0].numpy()
-    model.learn(x)
+    model.optimize(x)
     assert not np.array_equal(model.trainable_variables[0], kernel)
 
 
 def test_rates():
     """Cosine, warm-up and both at their ends, by hand."""
-    rate = optimizers.Rate(0.1, "cosine", 100)
+    rate = optimizers.Schedule(0.1, "cosine", 100)
     np.testing.assert_allclose([rate(0), rate(50), rate(100), rate(200)], [0.1, 0.05, 0.0, 0.0], atol=1e-8)
-    rate = optimizers.Rate(0.1, "constant", 100, warmup=10)
+    rate = optimizers.Schedule(0.1, "constant", 100, warmup=10)
     np.testing.assert_allclose([rate(0), rate(4), rate(9), rate(99)], [0.01, 0.05, 0.1, 0.1], rtol=1e-6)
-    assert optimizers.Rate.from_config(rate.get_config()).get_config() == rate.get_config()
+    assert optimizers.Schedule.from_config(rate.get_config()).get_config() == rate.get_config()
     with pytest.raises(UsageError, match="cosine"):
-        optimizers.Rate(0.1, "cosin", 100)
+        optimizers.Schedule(0.1, "cosin", 100)
 
 
 @pytest.mark.slow
 def test_the_mode_is_measured_once_and_changes_nothing(tiny, monkeypatch, tmp_path):
     """All modes are timed for a long run, the state is as before, and the second time the cache answers."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compile_modes, "TRIAL", 0.001)
-    monkeypatch.setattr(compile_modes, "SLOW_COMPILE", 1e9)
+    monkeypatch.setattr(compile_modes, "TRIAL_SECONDS", 0.001)
+    monkeypatch.setattr(compile_modes, "SLOW_COMPILE_SECONDS", 1e9)
     model = tiny("geco:kappa=2", learning_rate=0.01)
     model.optimizer.build(model.trainable_variables)
     before = state(model)
-    assert compile_modes.choose(model, 8, steps=10) == ("loop", "the architecture's default")
-    mode, how = compile_modes.choose(model, 8, steps=10_000)
+    assert compile_modes.choose_mode(model, 8, steps=10) == ("loop", "the architecture's default")
+    mode, how = compile_modes.choose_mode(model, 8, steps=10_000)
     for a, b in zip(state(model), before):
         np.testing.assert_array_equal(a, b)
-    (seconds,) = json.loads(compile_modes.cache_file().read_text()).values()
+    (seconds,) = json.loads(compile_modes.find_cache_file().read_text()).values()
     assert (
         set(seconds) == set(compile_modes.MODES)
         and mode == min(seconds, key=seconds.get)
         and how.startswith("measured:")
     )
-    monkeypatch.setattr(compile_modes, "measure", lambda *args: pytest.fail("measured twice"))
-    assert compile_modes.choose(model, 8, steps=10_000)[0] == mode
-    assert compile_modes.choose(model, 8, steps=10_000, xla="on")[0] in ("loop", "step")
-    assert compile_modes.choose(model, 8, steps=10_000, xla="off") == ("kernels", "asked for")
-    compile_modes.cache_file().write_text("{")
-    assert compile_modes.known() == {}
+    monkeypatch.setattr(compile_modes, "time_modes", lambda *args: pytest.fail("measured twice"))
+    assert compile_modes.choose_mode(model, 8, steps=10_000)[0] == mode
+    assert compile_modes.choose_mode(model, 8, steps=10_000, xla="on")[0] in ("loop", "step")
+    assert compile_modes.choose_mode(model, 8, steps=10_000, xla="off") == ("kernels", "asked for")
+    compile_modes.find_cache_file().write_text("{")
+    assert compile_modes.read_cache() == {}
 
 
 @tf.custom_gradient
@@ -184,7 +185,7 @@ def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, xla):
     model = tfvae.load(run.path)
     assert all(np.isfinite(v.numpy()).all() for v in model.variables)
     assert all(np.isfinite(list(row.values())).all() for row in run.rows)
-    position = checkpoints.restore_newest(run.path / "checkpoints", model, pytest.fail)
+    position = checkpoints.restore_newest_checkpoint(run.path / "checkpoints", model, pytest.fail)
     assert position["rollbacks"] == 1
 
 
@@ -192,7 +193,7 @@ def test_a_state_that_is_not_finite_is_never_saved(tiny, tmp_path):
     model = tiny("elbo", learning_rate=0.01)
     model.trainable_variables[0].assign(model.trainable_variables[0] * np.inf)
     with pytest.raises(DivergedError, match="not finite"):
-        checkpoints.save(tmp_path, model, {})
+        checkpoints.save_checkpoint(tmp_path, model, {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,8 +220,8 @@ def test_averaged_weights_are_what_is_used(tmp_path):
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
     """The second is refused in one sentence; a run whose process is gone is called interrupted."""
     run = trainer.train(**SETTINGS | {"epochs": 1}, run_dir=str(tmp_path / "run"), root=str(tmp_path))
-    with run.held():
-        run.says("running")
+    with run.locked():
+        run.write_status("running")
         assert run.status == "running"
         with pytest.raises(UsageError, match="nobody trains"):
             trainer.resume(run.path, epochs=2)
@@ -260,10 +261,10 @@ def test_damaged_checkpoints_are_never_loaded(tiny, tmp_path):
     """200 flips, cuts, zeros, mixes of two steps and stray files: refused, or the very state that was saved."""
     model = tiny("elbo", learning_rate=0.01)
     model.optimizer.build(model.trainable_variables)
-    other = checkpoints.save(tmp_path / "other", model, {"epoch": 1})
+    other = checkpoints.save_checkpoint(tmp_path / "other", model, {"epoch": 1})
     for variable in model.variables:
         variable.assign_add(tf.ones_like(variable.value))
-    good = checkpoints.save(tmp_path / "good", model, {"epoch": 2})
+    good = checkpoints.save_checkpoint(tmp_path / "good", model, {"epoch": 2})
     saved = state(model)
     refused = 0
     for number, damage in enumerate(mutations(random.Random(1), other)):
@@ -271,7 +272,7 @@ def test_damaged_checkpoints_are_never_loaded(tiny, tmp_path):
         shutil.copytree(good, folder)
         damage(folder)
         try:
-            position = checkpoints.restore(folder, model)
+            position = checkpoints.restore_checkpoint(folder, model)
         except (IntegrityError, OSError, ValueError):
             refused += 1
         else:  # white space of JSON may change without harm
@@ -288,7 +289,7 @@ def test_nan_in_data_is_skipped_and_said(tmp_path, monkeypatch):
     np.savez(tmp_path / "points.npz", images=points)
     points = points.copy()
     points[3] = np.nan
-    monkeypatch.setattr(trainer, "data_of", lambda config, split: (points, np.zeros(64, int)))
+    monkeypatch.setattr(trainer, "load_split", lambda config, split: (points, np.zeros(64, int)))
     said = Said()
     settings = dict(objective="elbo", arch="mlp:widths=8,latent=2", epochs=2, batch_size=4, validation=0)
     place = dict(dataset=f"npz:{tmp_path / 'points.npz'}", run_dir=str(tmp_path / "run"), root=str(tmp_path))

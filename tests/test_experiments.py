@@ -20,7 +20,7 @@ from tfvae.cli.command_line import main
 from tfvae.errors import TfvaeError
 from tfvae.experiments import RECIPES, SEED_ROWS, tuning
 from tfvae.experiments import lab as labs
-from tfvae.training.run_folder import new_run
+from tfvae.training.run_folder import create_run
 
 HERE = pathlib.Path(command_line.__file__).parents[2]
 COUNTS = {"0": 22, "1": 10, "2": 6, "3": 16, "4": 6}  # rows of each seed document
@@ -65,9 +65,9 @@ def recipe(monkeypatch):
 def pretend(config, root, name="made-elsewhere", status="finished"):
     """A run folder of these settings, as if somebody had trained it."""
     folder = labs.folder_of(config, root).with_name(f"{name}-{config.hash}")
-    run = new_run(config, {}, str(folder), str(root))
+    run = create_run(config, {}, str(folder), str(root))
     run.write_rows([{"epoch": 1, "step": 1, "seconds": 30.0, "loss": 0.0}])
-    run.says(status)
+    run.write_status(status)
     return run
 
 
@@ -121,8 +121,8 @@ def test_settings_become_a_config_with_all_images_for_training():
 def test_a_run_is_found_whoever_trained_it(here, lab, monkeypatch):
     """Finished runs of just these settings are not trained again; others are, and a quick run is another."""
     asked, trained = {}, []
-    monkeypatch.setattr(labs, "train_all", lambda trials, *rest: trained.extend(trials) or [])
-    monkeypatch.setattr(labs, "check_names", lambda config: None)
+    monkeypatch.setattr(labs, "train_trials", lambda trials, *rest: trained.extend(trials) or [])
+    monkeypatch.setattr(labs, "check_part_names", lambda config: None)
     run = pretend(labs.config_of(TINY), here / "runs")
     assert lab().runs({"one": TINY})["one"].path == run.path and trained == []
     for name in ("a-broken-one", "z-broken-one"):

@@ -17,9 +17,10 @@ import tfvae
 from tfvae import config
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
-from tfvae.export import decoder_formats, exporter, loading, model_card, savedmodel
+from tfvae.export import decoder_formats, decoder_writers, exporter, model_card, savedmodel
 from tfvae.runtime import files
-from tfvae.training import trainer
+from tfvae.training import run_folder, trainer
+from tfvae.zoo import load
 
 CLIENT = pathlib.Path(__file__).parents[1] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, BATCHES, SEED, TEMPERATURE = (8, 8, 3), (1, 2, 7, 64), (3, -4), 0.7
@@ -104,8 +105,8 @@ def live(model, x, z):
     """{signature/output: array} of the live model, eager, for byte images x and codes z of one batch."""
     mean, stddev = model.encode(x)
     terms = model.terms(x, seed=SEED)
-    drawn = {"draw/frames": steps_of(model, len(x))} if hasattr(model.arch, "canvases") else {}
-    numbers = model.measures(terms)
+    drawn = {"draw/frames": steps_of(model, len(x))} if model.arch.draws_in_steps else {}
+    numbers = model.metric_columns(terms)
     return {
         "decode/image": model.decode(z),
         "serving_default/image": model.decode(z),
@@ -121,7 +122,7 @@ def live(model, x, z):
 def steps_of(model, n):
     """The picture after each step, one by one, [n, S, H, W, C]."""
     z = TEMPERATURE * model.prior.sample(n, tf.constant(SEED), model.arch.encode)
-    return np.stack([model.likelihood.mean(canvas) for canvas in model.arch.canvases(z)], axis=1)
+    return np.stack([model.likelihood.mean(canvas) for canvas in model.arch.decode_canvases(z)], axis=1)
 
 
 def check_equal(model, found, x, z):
@@ -167,7 +168,7 @@ def test_tensorflow_alone_computes_what_the_live_model_does(name, models, export
 @pytest.mark.parametrize("name", list(CASES)[:5])
 def test_one_seed_gives_the_same_bytes_in_two_processes(name, exported, read):
     """Those of this process and of the other one; and another size of the batch does not change a sample."""
-    there, here = read[0][name], loading.load(exported[0] / name)
+    there, here = read[0][name], load.load(exported[0] / name)
     for n in BATCHES:
         np.testing.assert_array_equal(there[f"sample/image/{n}"], here.sample(n, SEED, TEMPERATURE))
     np.testing.assert_allclose(there["sample/image/64"][:7], there["sample/image/7"], atol=1e-6)
@@ -250,7 +251,7 @@ def test_only_the_forward_maths_is_inside(name, models, exported):
 
 def test_a_compiled_model_leaves_its_optimizer_and_multipliers_behind(tiny, images, tmp_path):
     model = tiny("geco:kappa=1", learning_rate=0.01)
-    model.learn(tf.constant(images()))
+    model.optimize(tf.constant(images()))
     folder = write(model, tmp_path, "m")
     names = tf.train.list_variables(str(folder / "variables" / "variables"))
     trained = sum(v.shape.num_elements() for v in model.arch.trainable_variables)
@@ -316,7 +317,7 @@ def test_the_steps_of_a_drawing(models, exported):
 
 def test_the_model_refuses_what_it_cannot_answer(exported):
     """Errors of the model itself, so any server gives them: TF Serving answers InvalidArgument with a 400."""
-    model = loading.load(exported[0] / FIRST)
+    model = load.load(exported[0] / FIRST)
     x, z = np.zeros((2, *SHAPE), np.float32), np.zeros((2, 3), np.float32)
     for ask, sentence in (
         (lambda: model.sample(0), "Expected 1 <= n <= 4096."),
@@ -343,7 +344,7 @@ def test_what_one_request_costs_is_bounded(models):
 
 def test_binary_pixels_of_a_dynamic_model_stay(models, exported):
     """Grey levels are drawn as in training (see the equality test); zeros and ones pass as they are."""
-    model, loaded = models["dynamic"], loading.load(exported[0] / "dynamic")
+    model, loaded = models["dynamic"], load.load(exported[0] / "dynamic")
     bits = np.random.default_rng(1).integers(0, 2, (6, *SHAPE)).astype(np.float32)
     np.testing.assert_allclose(loaded.encode(bits)[0], model.encode(tf.constant(bits))[0], atol=1e-6)
     np.testing.assert_allclose(loaded.encode(np.uint8(255 * bits))[0], loaded.encode(bits)[0])
@@ -458,7 +459,7 @@ def test_a_version_is_what_the_design_says(run, version):
 
 def test_the_card_says_what_was_measured(run, version):
     """Its numbers are those of the last row of metrics.csv, and it names each signature, with the shapes."""
-    card, row = (version / "model_card.md").read_text(), trainer.find(run).rows[-1]
+    card, row = (version / "model_card.md").read_text(), run_folder.open_run(run).rows[-1]
     for name in ("elbo", "rate", "distortion", "sq_err", "lambda", "val_elbo"):
         assert f"| `{name}` | {row[name]:.5g} |" in card
     for text in ("geco:kappa=1.5", "digits", "epoch 3", "likelihood `gaussian`", "n | `int32`", "4096"):
@@ -491,10 +492,10 @@ def test_the_newest_intact_checkpoint_is_exported(copy, quick, tmp_path):
 
 
 def test_weights_that_are_not_finite_are_refused(run, tmp_path, monkeypatch):
-    model = trainer.load(run)
+    model = trainer.load_run(run)
     last = model.arch.trainable_variables[-1]
     last.assign(np.where(np.arange(last.shape[0]) == 3, np.nan, last.numpy()))
-    monkeypatch.setattr(trainer, "load", lambda path, say: model)
+    monkeypatch.setattr(trainer, "load_run", lambda path, say: model)
     with pytest.raises(DivergedError, match="finite weights"):
         exporter.export_run(run, tmp_path / "m")
     assert not (tmp_path / "m").exists()
@@ -510,8 +511,8 @@ def test_a_failure_anywhere_leaves_no_version(run, quick, tmp_path, monkeypatch)
             raise OSError(28, "No space left on device")
         real(handle)
 
-    model = trainer.load(run)
-    monkeypatch.setattr(trainer, "load", lambda path, say: model)
+    model = trainer.load_run(run)
+    monkeypatch.setattr(trainer, "load_run", lambda path, say: model)
     monkeypatch.setattr(os, "fsync", fsync)
     failures = 0
     for left[0] in range(40):
@@ -569,7 +570,7 @@ def test_damage_is_found_before_it_is_loaded(damage, version, tmp_path, monkeypa
         (folder / "manifest.json").write_text('{"files": {"../x": {"sha256": "", "bytes": 0}}}')
     monkeypatch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("TensorFlow saw it"))
     with pytest.raises(IntegrityError, match="--trust"):
-        loading.load(folder)
+        load.load(folder)
     assert not savedmodel.describe(folder)["trusted"] if damage != "shorter" else True
     assert main(["sample", str(folder)]) == 4
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -619,7 +620,7 @@ def test_run_and_saved_model_load_alike(run, version):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_decoder_as_litert(run, tmp_path):
-    file = decoder_formats.export_decoder(run, tmp_path, "litert")
+    file = decoder_writers.export_decoder(run, tmp_path, "litert")
     files.verify_folder(file.parent)
     interpreter = tf.lite.Interpreter(str(file))
     z = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
@@ -631,16 +632,16 @@ def test_the_decoder_as_litert(run, tmp_path):
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_allclose(found, tfvae.load(run).decode(tf.constant(z)), atol=1e-5)
     with pytest.raises(UsageError, match="exists"):
-        decoder_formats.export_decoder(run, tmp_path, "litert")
+        decoder_writers.export_decoder(run, tmp_path, "litert")
 
 
 def test_a_wrong_conversion_is_not_kept(run, tmp_path, monkeypatch):
     """Converters leave out ops that they do not know, and say so to nobody: the file is asked before it is kept."""
-    monkeypatch.setattr(decoder_formats, "convert", lambda *_: None)
+    monkeypatch.setattr(decoder_writers, "convert", lambda *_: None)
     for answer, said in ((lambda *_: np.zeros((2, 8, 8, 1)), "differ"), (lambda *_: 1 / 0, "division by zero")):
-        monkeypatch.setitem(decoder_formats.PROBES, "litert", answer)
+        monkeypatch.setitem(decoder_writers.PROBES, "litert", answer)
         with pytest.raises(UsageError, match=said):
-            decoder_formats.export_decoder(run, tmp_path / "x", "litert")
+            decoder_writers.export_decoder(run, tmp_path / "x", "litert")
     assert list((tmp_path / "x").iterdir()) == []
 
 
@@ -656,7 +657,7 @@ def test_a_missing_package_is_named(name, run, tmp_path, monkeypatch, capsys):
 def test_the_decoder_as_onnx(run, tmp_path):
     pytest.importorskip("tf2onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    file = decoder_formats.export_decoder(run, tmp_path, "onnx")
+    file = decoder_writers.export_decoder(run, tmp_path, "onnx")
     session = onnxruntime.InferenceSession(str(file))
     z = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     (found,) = session.run(None, {session.get_inputs()[0].name: z})

@@ -15,9 +15,10 @@ import tfvae
 from tfvae import config
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, UsageError
-from tfvae.export import decoder_formats, exporter, loading, model_card, savedmodel
+from tfvae.export import decoder_writers, exporter, model_card, savedmodel
 from tfvae.runtime import files
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 CLIENT = pathlib.Path(__file__).parents[1] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, SEED, TEMPERATURE, N = (8, 8, 1), (3, -4), 0.7, 5
@@ -71,7 +72,7 @@ def test_every_signature_computes_what_the_live_model_does(name, models, root):
     x, z = images(), np.random.default_rng(2).standard_normal((N, 3)).astype(np.float32)
     pixels, codes, condition = tf.constant(x / np.float32(255)), tf.constant(z), tf.constant(told)
     mean, stddev = model.encode(tf.constant(x), told)
-    numbers = model.measures(model.terms(tf.constant(x), seed=SEED, condition=told))
+    numbers = model.metric_columns(model.terms(tf.constant(x), seed=SEED, condition=told))
     drawn = {"n": tf.constant(N), "seed": tf.constant(SEED), "temperature": tf.constant(TEMPERATURE)}
     sample = model.sample(N, SEED, TEMPERATURE, told)
     for key, inputs, known in (
@@ -96,20 +97,26 @@ def test_every_signature_computes_what_the_live_model_does(name, models, root):
 def test_the_loaded_object_is_told_as_the_live_model_is(name, models, root):
     """One number, one for each image, or nothing: the default, for all methods; `told` says what there is."""
     model, loaded, each = models[name], tfvae.load(root / name), CASES[name][2]
-    assert type(loaded.told) is type(model.told) and loaded.told.about == model.told.about and loaded.told.name == name
+    assert (
+        type(loaded.condition) is type(model.condition)
+        and loaded.condition.metadata == model.condition.metadata
+        and loaded.condition.name == name
+    )
     x, z = images(), np.ones((N, 3), np.float32)
     for told in (None, each[-1], each):
         close(loaded.decode(z, told), model.decode(z, told))
         close(loaded.sample(N, SEED, TEMPERATURE, told), model.sample(N, SEED, TEMPERATURE, told))
         mean, stddev = model.encode(tf.constant(x), told)
         close(loaded.encode(x, told), [mean, stddev])
-        own = model.told.of(x / np.float32(255)) if told is None else told  # a picture is told by x itself
+        own = (
+            model.condition.values_from_images(x / np.float32(255)) if told is None else told
+        )  # a picture is told by x itself
         close(loaded.reconstruct(x, told), model.decode(mean, own))
 
 
 def test_what_it_cannot_be_told_is_refused(root):
     """By the graph itself, so by any server; the number of values, too."""
-    labels, kappa, none, shown = (loading.load(root / name) for name in (LABELS, KAPPA, "none", UPSAMPLE))
+    labels, kappa, none, shown = (load.load(root / name) for name in (LABELS, KAPPA, "none", UPSAMPLE))
     x, z = images(), np.zeros((N, 3), np.float32)
     for ask, sentence in (
         (lambda: labels.sample(2, condition=3), r"labels in \[-1, 2\]"),
@@ -187,7 +194,7 @@ def test_a_trusted_model_with_a_strange_manifest(root, tmp_path):
         shutil.copytree(root / LABELS / "1", place, dirs_exist_ok=True)
         (place / savedmodel.MANIFEST).write_text(text)
         with pytest.raises(DataError, match="signature decode"):
-            loading.load(place, trust=True)
+            load.load(place, trust=True)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +253,6 @@ def test_the_client_asks_for_a_condition(root, tmp_path, monkeypatch, capsys):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_decoder_alone_is_that_of_an_unknown_label(run, tmp_path):
     """LiteRT's answer is compared with the live model's before it is kept; here, with the condition named."""
-    file = decoder_formats.export_decoder(run, tmp_path, "litert")
+    file = decoder_writers.export_decoder(run, tmp_path, "litert")
     z = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
-    close(decoder_formats.probe_litert(str(file), z), tfvae.load(run).decode(z, -1))
+    close(decoder_writers.probe_litert(str(file), z), tfvae.load(run).decode(z, -1))

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfvae
 from tfvae.errors import UsageError
 from tfvae.models.vae import TRAIN
-from tfvae.objectives.geco.constraints import parse
+from tfvae.objectives.geco.constraints import parse_constraints
 from tfvae.objectives.geco.controllers import CONTROLLERS, PACE, SPAN, WINDOW, Multipliers
 from tfvae.runtime import random_streams
 from tfvae.training import checkpoints
@@ -68,7 +68,7 @@ def trace(multipliers, sequence, scale, jit=True):
     found = []
     for row in np.asarray(sequence, "float32"):
         update(tf.constant(row))
-        found.append(multipliers.lam.numpy())
+        found.append(multipliers.values.numpy())
     return np.array(found)
 
 
@@ -110,7 +110,7 @@ def test_controllers_follow_their_simulation(name, settings):
 def test_pi_hurries_in_a_short_training(steps, span):
     """It spans a ninth of the steps, and goes as much further in one; a training of 9,000 steps or more is as ever."""
     multipliers = make("pi")
-    multipliers.plan(steps)
+    multipliers.on_train_begin(steps)
     assert multipliers.span == span
     sequence = violation_course(500)
     found = trace(multipliers, sequence, SCALES)
@@ -151,9 +151,9 @@ def test_a_target_that_the_model_can_reach_is_reached(name, tiny):
     model = tiny(f"geco:kappa={1.2**0.5},controller={name},rate=0.05,decay=0.9", image_shape=(1, 5, 1))
     update = tf.function(lambda v: model.multipliers.update(v, model.scales))
     for _ in range(1500):
-        lam = model.multipliers.lam.numpy()
+        lam = model.multipliers.values.numpy()
         update(2 * np.minimum(1, 1 / (2 * lam)) + 0.9 - 1.2)
-    np.testing.assert_allclose(model.multipliers.lam, 10 / 3, rtol=0.01)
+    np.testing.assert_allclose(model.multipliers.values, 10 / 3, rtol=0.01)
 
 
 @pytest.mark.parametrize("way", ["keras", "weights", "checkpoint"])
@@ -167,7 +167,7 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
         return model
 
     def go_on(model, steps):
-        learn = tf.function(model.learn, jit_compile=True)
+        learn = tf.function(model.optimize, jit_compile=True)
         for _ in range(steps):
             learn(tf.constant(images()))
         return model
@@ -184,8 +184,8 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
             resumed.load_weights(tmp_path / "model.weights.h5")
             resumed.optimizer = part.optimizer  # weights are all this format promises
         else:
-            checkpoints.save(tmp_path, part, {"epoch": 1})
-            assert checkpoints.restore_newest(tmp_path, resumed, print) == {"epoch": 1}
+            checkpoints.save_checkpoint(tmp_path, part, {"epoch": 1})
+            assert checkpoints.restore_newest_checkpoint(tmp_path, resumed, print) == {"epoch": 1}
     names = {v.name for v in resumed.multipliers.variables}
     assert names == {"log_lam", "average", "previous", "slow", "updates"}
     for v, stored in zip(resumed.multipliers.variables, part.multipliers.variables):
@@ -195,7 +195,7 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
         np.testing.assert_array_equal(resumed.arch.trainable_variables[0], part.arch.trainable_variables[0])
         return
     go_on(resumed, 8)
-    assert np.any(whole.multipliers.lam.numpy() != 2)
+    assert np.any(whole.multipliers.values.numpy() != 2)
     for v, expected in zip(resumed.weights, whole.weights):
         np.testing.assert_array_equal(v, expected)
 
@@ -207,7 +207,7 @@ def test_validation_moves_nothing(tiny, images):
     model.fit(batches, verbose=0, shuffle=False)
     before = [np.asarray(v) for v in model.weights]
     model.evaluate(batches, verbose=0)
-    Engine(model, 6).measure(tf.constant(images()))
+    Engine(model, 6).evaluate(tf.constant(images()))
     model.objective(model.terms(images(), samples=3, seed=(1, 1)))
     for v, old in zip(model.weights, before):
         np.testing.assert_array_equal(v, old)
@@ -220,9 +220,9 @@ def test_models_do_not_share_state(tiny, images):
     first = tiny("geco:kappa=0.1", learning_rate=1e-3)
     first.learn(images())
     second = tiny("geco:kappa=0.1")
-    assert first.multipliers.lam[0] != 1 and second.multipliers.lam[0] == 1 and second.multipliers._updates == 0
-    bounds = parse("re<=2")
-    assert bounds is not parse("re<=2") and bounds[0].bound == 4
+    assert first.multipliers.values[0] != 1 and second.multipliers.values[0] == 1 and second.multipliers._updates == 0
+    bounds = parse_constraints("re<=2")
+    assert bounds is not parse_constraints("re<=2") and bounds[0].bound == 4
 
 
 def test_one_noise_for_gradient_and_multiplier(tiny, images):
@@ -231,10 +231,10 @@ def test_one_noise_for_gradient_and_multiplier(tiny, images):
     model.compile(optimizer=keras.optimizers.SGD(1.0))
     x, before = images(), [np.asarray(v) for v in model.trainable_variables]
     with tf.GradientTape() as tape:
-        terms = model.terms(x, seed=random_streams.fold(random_streams.fold((0, 0), TRAIN), 0), training=True)
+        terms = model.terms(x, seed=random_streams.fold_in(random_streams.fold_in((0, 0), TRAIN), 0), training=True)
         loss = tf.reduce_mean(terms.kl + 3 * (terms.sq_err[0] - 1))
     gradients = tape.gradient(loss, model.trainable_variables)
-    logs, _ = model.learn(x)
+    logs, _ = model.optimize(x)
     for v, old, g in zip(model.trainable_variables, before, gradients):
         np.testing.assert_allclose(old - np.asarray(v), g, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(model.multipliers.average, [np.mean(terms.sq_err) - 1], rtol=1e-5)
@@ -245,12 +245,12 @@ def test_gradient_is_of_the_batch_whatever_the_average(tiny, random_terms):
     """d loss / d sq_err = lambda / K: no history in it, no decay factor (pitfall 11)."""
     terms, model = random_terms(samples=4), tiny("geco:kappa=2,lam=5", image_shape=(4, 6, 3))
     for _ in range(3):
-        model.adapt(model.signals(terms))
+        model.adapt(model.constraint_stats(terms))
     model.multipliers._average.assign([1e4])
     with tf.GradientTape() as tape:
         tape.watch(terms.sq_err)
         loss = tf.reduce_sum(model.objective(terms))
-    np.testing.assert_allclose(tape.gradient(loss, terms.sq_err), np.full((4, 5), model.multipliers.lam[0] / 4))
+    np.testing.assert_allclose(tape.gradient(loss, terms.sq_err), np.full((4, 5), model.multipliers.values[0] / 4))
 
 
 @pytest.mark.parametrize("options", ["kappa=0", "kappa=-1", "controller=pid", "rate=-1", "gain=-1", "decay=1",
@@ -281,4 +281,4 @@ def test_constraint_is_met_on_digits(spec, steps):
     for seed in range(3):
         model = train_digits(spec, seed, steps)
         assert abs(model.multipliers.average[0]) < 0.05 * 1.2**2, seed
-        assert 1 < model.multipliers.lam[0] < 20
+        assert 1 < model.multipliers.values[0] < 20

@@ -14,7 +14,7 @@ def test_every_op_of_a_step_compiles_for_cuda(objective, arch):
     model = tfvae.build(objective, "gaussian", arch, image_shape=(8, 8, 1), binarize="none", dequantize=True)
     model.compile(keras.optimizers.Adam())
     model.optimizer.build(model.trainable_variables)
-    step = tf.function(model.learn, autograph=False)
+    step = tf.function(model.optimize, autograph=False)
     graph = step.get_concrete_function(tf.TensorSpec([4, 8, 8, 1], tf.uint8)).graph.as_graph_def()
     own = {function.signature.name for function in graph.library.function}
     ops = {node.op for node in graph.node} | {node.op for f in graph.library.function for node in f.node_def}

@@ -12,8 +12,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError
-from tfvae.export import exporter, loading, safety, savedmodel
+from tfvae.export import exporter, safety, savedmodel
 from tfvae.runtime import files
+from tfvae.zoo import load
 
 PARTS = {"likelihood": "gaussian", "arch": "mlp:widths=8,latent=2", "image_shape": (4, 4, 1)}
 
@@ -130,7 +131,7 @@ def test_ops_that_do_more_than_compute_are_flagged(name, tmp_path, no_loading, c
     assert found["manifest"] == "intact" and not found["trusted"]
     assert any(line.startswith(f"op {said}") for line in found["findings"]), found["findings"]
     with pytest.raises(UntrustedError, match="--trust"):
-        loading.load(folder)
+        load.load(folder)
     assert main(["sample", str(folder)]) == UntrustedError.exit_code == 5
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -239,7 +240,7 @@ def test_changed_graphs_are_flagged(change, genuine, tmp_path, no_loading):
     found = savedmodel.describe(folder)
     assert found["manifest"] == "intact" and found["findings"] and not found["trusted"]
     with pytest.raises(UntrustedError):
-        loading.load(folder)
+        load.load(folder)
 
 
 @pytest.mark.parametrize("op, touched", [
@@ -275,7 +276,7 @@ def test_a_table_from_a_file_is_flagged(tmp_path, no_loading):
 
 
 def test_ours_is_clean_and_loads(genuine):
-    assert savedmodel.describe(genuine)["findings"] == [] and loading.load(genuine).sample(2).shape == (2, 4, 4, 1)
+    assert savedmodel.describe(genuine)["findings"] == [] and load.load(genuine).sample(2).shape == (2, 4, 4, 1)
     same = forge(genuine, genuine.parent / "2", lambda model: None)  # the forger alone changes nothing
     assert savedmodel.describe(same)["trusted"]
 

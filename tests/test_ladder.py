@@ -72,7 +72,7 @@ def test_it_is_what_a_slow_double_computes(x):
     ]
     for b in range(2):
         levels, features = double(arch, x[b].numpy().astype(np.float64), [n[b] for n in noise])
-        np.testing.assert_allclose(q.features[0, b], features, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(q.decoder_outputs[0, b], features, rtol=1e-4, atol=1e-4)
         for found, expected in zip((q.mean, q.log_stddev, q.z), zip(*levels)):
             flat = np.concatenate([part.ravel() for part in expected])
             np.testing.assert_allclose(found[0, b], flat, rtol=1e-4, atol=1e-4)
@@ -92,9 +92,9 @@ def test_samples_are_scored_by_the_prior_of_the_kl(x, options):
 def test_decoding_the_inferred_latent_gives_the_inferred_features(x, options):
     arch = tame(SPEC + options).arch
     q = arch.infer(x, 3, (5, 6))
-    np.testing.assert_allclose(arch.generate(q.z), q.features, rtol=1e-5, atol=1e-5)
-    assert q.mean.shape == q.z.shape == (3, 2, arch.latent) and q.features.shape == (3, 2, *SHAPE)
-    alone = arch.follow(x[1:], random_streams.normal([3, 2, arch.latent], (5, 6))[2:, 1:], None)
+    np.testing.assert_allclose(arch.generate(q.z), q.decoder_outputs, rtol=1e-5, atol=1e-5)
+    assert q.mean.shape == q.z.shape == (3, 2, arch.latent) and q.decoder_outputs.shape == (3, 2, *SHAPE)
+    alone = arch.infer_sequentially(x[1:], random_streams.normal([3, 2, arch.latent], (5, 6))[2:, 1:], None)
     np.testing.assert_allclose(q.z[2, 1], alone.z[0, 0], rtol=1e-4, atol=1e-4)
 
 

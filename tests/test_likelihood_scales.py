@@ -53,7 +53,7 @@ def test_pitfall_31_the_scale_of_errors_is_that_of_pixels_in_0_1():
 @pytest.mark.parametrize("rmse", [0.02, 0.1, 0.3])
 def test_optimal_sigma_squared_is_the_mean_squared_error(rmse):
     mse = np.float32(rmse**2)
-    assert float(densities.sigma2_of(mse)) == pytest.approx(float(mse), rel=1e-6)
+    assert float(densities.sigma2_from_error(mse)) == pytest.approx(float(mse), rel=1e-6)
     want = 500 / 2 * (math.log(2 * math.pi * mse) + 1)
     assert float(densities.optimal_nll(500.0 * mse, 500)) == pytest.approx(want, rel=1e-6)
 
@@ -66,7 +66,7 @@ def test_optimal_sigma_minimises_the_shared_sigma_nll():
     mse = np.mean(errors**2)
     root = optimize.brentq(lambda s: errors.size - np.sum(errors**2) * np.exp(-2 * s), -6, 3, xtol=1e-12)
     best = -stats.norm.logpdf(errors, 0, math.exp(root)).sum() / 16
-    assert math.exp(2 * root) == pytest.approx(float(densities.sigma2_of(np.float32(mse))), rel=1e-6)
+    assert math.exp(2 * root) == pytest.approx(float(densities.sigma2_from_error(np.float32(mse))), rel=1e-6)
     loss = -np.mean(likelihood.log_prob(h, x, training=True))
     assert loss == pytest.approx(best, rel=1e-5)
     assert loss == pytest.approx(float(densities.optimal_nll(np.float32(mse * D), D)), rel=1e-5)
@@ -124,7 +124,7 @@ def test_running_mse_moves_only_in_adapt(jit):
 
 def test_pitfall_27_zero_error_is_finite():
     """The soft clip holds sigma at e^-6 or above: log sigma = -6 at zero error, and gradients stay finite."""
-    assert float(densities.sigma2_of(tf.constant(0.0))) == pytest.approx(math.exp(-12), rel=1e-5)
+    assert float(densities.sigma2_from_error(tf.constant(0.0))) == pytest.approx(math.exp(-12), rel=1e-5)
     likelihood = make("gaussian:link=linear")
     h = tf.zeros([4, 3, 2, 2])
     with tf.GradientTape() as tape:
@@ -152,7 +152,7 @@ def test_linear_link_is_clipped_only_in_pictures():
 def test_shared_scale_is_one_trainable_number_and_learns(spec):
     likelihood = make(spec)
     h, x = features(likelihood, (4,)), images(4)
-    assert likelihood.features == 2
+    assert likelihood.output_channels == 2
     (scale,) = likelihood.trainable_variables
     assert scale.shape == () and float(scale) == 0.0
     before = tf.reduce_sum(likelihood.log_prob(h, x))
@@ -186,7 +186,7 @@ def test_the_table_is_readable_without_importing_tensorflow():
     signatures = specs.read_signatures("likelihoods.py", "LIKELIHOODS")
     for name, cls in LIKELIHOODS.items():
         summary, options = signatures[name]
-        assert summary and options == specs.keyword_options(cls)
+        assert summary and options == specs.list_keyword_options(cls)
 
 
 def test_half_precision_features_are_scored_in_float32():

@@ -21,12 +21,12 @@ tfd = tfp.distributions
 
 
 def make(spec, shape=SHAPE):
-    return specs.build("likelihood", LIKELIHOODS, spec, image_shape=shape)
+    return specs.build_part("likelihood", LIKELIHOODS, spec, image_shape=shape)
 
 
 def features(likelihood, lead, seed=0, size=1.0):
     rng = np.random.default_rng(seed)
-    shape = (*lead, *likelihood.image_shape[:2], likelihood.features)
+    shape = (*lead, *likelihood.image_shape[:2], likelihood.output_channels)
     return (size * rng.standard_normal(shape)).astype("float32")
 
 
@@ -125,10 +125,10 @@ def test_log_prob_is_the_oracles_sum_over_pixels(name):
 def test_p_x_of_the_domain_is_log_prob(name):
     likelihood = make(name)
     h, x = features(likelihood, (2, 4)), images(4)
-    p = likelihood.p_x(h)
+    p = likelihood.distribution(h)
     assert p.batch_shape == (2, 4)
     assert p.event_shape == SHAPE + (8,) * (name == "bitwise")
-    np.testing.assert_allclose(p.log_prob(likelihood.domain(x)), likelihood.log_prob(h, x), rtol=1e-6)
+    np.testing.assert_allclose(p.log_prob(likelihood.to_sample_space(x)), likelihood.log_prob(h, x), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,13 +150,13 @@ def test_eager_and_xla_agree(name):
 def test_student_t_draw_has_scipys_distribution():
     """Kolmogorov-Smirnov; the threshold p > 1e-6 is the false alarm rate, and the seed is fixed."""
     for df in (1.01, 3.0, 100.0):
-        draw = densities.student_t_draw(tf.fill([20000], df), (1, 2)).numpy()
+        draw = densities.draw_student_t(tf.fill([20000], df), (1, 2)).numpy()
         assert stats.kstest(draw, stats.t(df).cdf).pvalue > 1e-6
 
 
 def extremes(likelihood, size):
     """Features that are all +-size, in random signs and with all signs equal: [6, 1, 1, P]."""
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (6, 1, 1, likelihood.features))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (6, 1, 1, likelihood.output_channels))
     signs[0], signs[1] = 1.0, -1.0
     return (size * signs).astype("float32")
 
@@ -225,7 +225,7 @@ def test_mixture_of_one_component_is_the_logistic():
 def test_pixel_domain(name):
     likelihood = make(name, (16, 16, 1))
     x = (np.arange(256, dtype="float32") / 255).reshape(1, 16, 16, 1)
-    got = likelihood.domain(x).numpy()
+    got = likelihood.to_sample_space(x).numpy()
     if name == "bitwise":
         got = got @ 2.0 ** np.arange(8)
     want = np.arange(256) if KINDS[name] == "discrete" else x.ravel()
@@ -235,7 +235,7 @@ def test_pixel_domain(name):
 @pytest.mark.parametrize("name", ["categorical", "bitwise"])
 def test_a_uniform_mass_costs_exactly_8_bits(name):
     likelihood = make(name)
-    log_px = likelihood.log_prob(tf.zeros([4, 3, 2, likelihood.features]), images(4))
+    log_px = likelihood.log_prob(tf.zeros([4, 3, 2, likelihood.output_channels]), images(4))
     np.testing.assert_allclose(likelihood.bits_per_dim(log_px), 8, rtol=1e-6)
 
 
@@ -296,7 +296,7 @@ def test_rounded_logistic_mean_is_within_half_a_byte():
 def test_draws_depend_on_the_seed_and_differ_between_pixels():
     for name in NAMES:
         likelihood = make(name)
-        h = np.zeros((8, 3, 2, likelihood.features), "float32")
+        h = np.zeros((8, 3, 2, likelihood.output_channels), "float32")
         a, b, c = (likelihood.sample(h, seed).numpy() for seed in ((1, 2), (1, 2), (1, 3)))
         np.testing.assert_array_equal(a, b)
         assert (a != c).any() and len(np.unique(a)) > 1

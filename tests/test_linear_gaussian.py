@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy import stats
 
 import tfvae
-from tfvae.distributions.terms import elbo, iwae, log_weights
+from tfvae.distributions.terms import elbo, importance_weighted_bound, log_weights
 from tfvae.training.engine import Engine
 
 SIGMA, DIMS, LATENT = 0.3, 5, 2
@@ -62,7 +62,7 @@ def test_exact_posterior_makes_every_weight_the_evidence(samples):
     expected = P_X.logpdf(x)
     # float32 against float64: 1e-4 nats a dimension, of numbers up to 20
     np.testing.assert_allclose(log_w, np.tile(expected, (samples, 1)), atol=1e-4 * DIMS)
-    np.testing.assert_allclose(iwae(log_w), expected, atol=1e-4 * DIMS)
+    np.testing.assert_allclose(importance_weighted_bound(log_w), expected, atol=1e-4 * DIMS)
 
 
 @pytest.mark.parametrize("shift, stretch", [(0.0, 1.0), (0.1, 1.3), (-0.2, 0.5)])
@@ -88,7 +88,7 @@ def test_k_bound_rises_from_elbo_to_evidence():
     bounds = {}
     for k in (1, 4, 64):
         groups = tf.reshape(tf.transpose(tf.reshape(log_w, [-1, k, len(x)]), [1, 0, 2]), [k, -1])
-        bounds[k] = iwae(groups).numpy().reshape(-1, len(x))
+        bounds[k] = importance_weighted_bound(groups).numpy().reshape(-1, len(x))
     for low, high in ((1, 4), (4, 64)):
         gain = bounds[high] - bounds[low].reshape(len(bounds[high]), -1, len(x)).mean(axis=1)
         assert np.all(gain.mean(axis=0) > 5 * gain.std(axis=0) / len(gain) ** 0.5)  # false alarm 3e-7 each

@@ -171,7 +171,7 @@ def test_geco_iwae_against_a_loop(stop, tiny, random_terms):
     """-L_k + sum w~ log p(x|z) + sum_j lambda_j sum w~ C_j, weights from the very samples they weigh."""
     terms = random_terms()
     model = tiny(f"geco-iwae:k=4,constraints=re<=3;nll<=40,stop_weights={stop}", image_shape=(4, 6, 3))
-    model.multipliers._log_lam.assign([0.3, -0.7])
+    model.multipliers._log_values.assign([0.3, -0.7])
     with tf.GradientTape() as tape:
         tape.watch(terms.log_px)
         loss = model.objective(terms)
@@ -195,7 +195,7 @@ def test_geco_iwae_against_a_loop(stop, tiny, random_terms):
         expected = -lam[1] * share + (0 if stop else share * (weighted - share @ weighted))
         np.testing.assert_allclose(slope[:, b], expected, rtol=1e-3, atol=1e-3)
     # the controller sees the same weighted mean, over all samples and images
-    model.adapt(model.signals(terms))
+    model.adapt(model.constraint_stats(terms))
     share = special.softmax(w, axis=0)
     expected = [np.sum(share * (terms.sq_err - 9)) / 5, np.sum(share * (-terms.log_px - 40)) / 5]
     np.testing.assert_allclose(model.multipliers.average, expected, rtol=1e-5)
@@ -281,7 +281,7 @@ def test_info_is_its_formula_and_survives_a_batch_of_one(tiny, images):
     assert terms.extra.shape == (12, 3)
     expected = 0.75 * terms.kl - terms.log_px[0] + 7 * mmd2(terms.z[0], terms.extra, 2.0)
     np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-6)
-    assert np.all(np.isfinite(model.measure(images(1))["loss"]))
+    assert np.all(np.isfinite(model.evaluate_batch(images(1))["loss"]))
     assert np.all(np.isfinite(tiny("tc").measure(images(1))["loss"]))
 
 
@@ -294,9 +294,9 @@ def test_l2_is_the_sum_of_squared_kernels(tiny, images):
             v.assign(v + 0.1)
         before = [np.asarray(v) for v in model.trainable_variables]
         expected = l2 * sum(np.sum(np.square(v, dtype=float)) for v in before if v.ndim == 2)
-        np.testing.assert_allclose(model.penalty(), expected, rtol=1e-5)
+        np.testing.assert_allclose(model.weight_penalty(), expected, rtol=1e-5)
         model.compile(optimizer=keras.optimizers.SGD(1.0))
-        model.learn(images())
+        model.optimize(images())
         steps.append([b - np.asarray(v) for v, b in zip(model.trainable_variables, before)])
     for without, penalised, start in zip(*steps, before):
         pull = 2 * 0.02 * start if start.ndim == 2 else np.zeros_like(start)

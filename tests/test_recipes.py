@@ -114,10 +114,10 @@ def test_chosen_draws():
 
 
 def test_four_terms_leave_nothing_of_the_elbo():
-    """`elbo_surgery` of any numbers sums up to ELBO + log n; a wrong term shows in full."""
-    from tfvae.models.latent_statistics import elbo_surgery
+    """`split_elbo` of any numbers sums up to ELBO + log n; a wrong term shows in full."""
+    from tfvae.models.latent_statistics import split_elbo
 
-    terms = elbo_surgery(distortion=200.0, rate=20.0, nll=215.0, marginal_kl=5.0, count=1000)
+    terms = split_elbo(distortion=200.0, rate=20.0, nll=215.0, marginal_kl=5.0, count=1000)
     row = {surgery.TERMS[name]: value for name, value in terms.items() if name != "log_n"}
     row |= {"ELBO": -220.0, "log n": math.log(1000)}
     assert surgery.left_over(row) == pytest.approx(0.0, abs=1e-9)

@@ -47,7 +47,9 @@ def test_threefry_has_its_published_answers(counter, key, words, jit):
 
 def test_fold_is_the_same_however_compiled():
     def streams(seed):
-        return tf.stack([random_streams.fold(random_streams.fold(seed, a), b) for a in range(3) for b in range(3)])
+        return tf.stack(
+            [random_streams.fold_in(random_streams.fold_in(seed, a), b) for a in range(3) for b in range(3)]
+        )
 
     eager = streams(tf.constant([1, 2])).numpy()
     np.testing.assert_array_equal(eager, tf.function(streams, jit_compile=True)(tf.constant([1, 2])))
@@ -59,7 +61,7 @@ def test_fold_is_the_same_however_compiled():
 @pytest.mark.parametrize("bits", [0, 511, 512, 2**31, 2**32 - 513, 2**32 - 1])
 def test_uniform_never_reaches_its_ends(bits, monkeypatch):
     """The extreme words of 32 bits, through the library's own formula."""
-    monkeypatch.setattr(random_streams, "bits", lambda *_: tf.constant([bits], tf.uint32))
+    monkeypatch.setattr(random_streams, "random_bits", lambda *_: tf.constant([bits], tf.uint32))
     u = random_streams.uniform([1], (0, 0)).numpy()
     assert u.dtype == np.float32 and 0 < u[0] < 1
     assert float(u[0]) == ((bits >> 9) + 0.5) / 2**23  # in float64: nothing was rounded
@@ -81,8 +83,8 @@ def test_first_rows_do_not_depend_on_how_many_follow():
 def test_streams_are_independent():
     """Every pair among folded seeds, neighbouring seeds and steps: correlations of a size that chance allows."""
     n, base = 20_000, (3, 4)
-    seeds = [random_streams.fold(base, i) for i in range(6)] + [
-        random_streams.fold(random_streams.fold(base, 0), i) for i in range(3)
+    seeds = [random_streams.fold_in(base, i) for i in range(6)] + [
+        random_streams.fold_in(random_streams.fold_in(base, 0), i) for i in range(3)
     ]
     seeds += [(3, 5), (4, 4), (4, 3), base]
     draws = np.stack([random_streams.normal([n], seed) for seed in seeds])
@@ -106,9 +108,9 @@ def test_training_noise_differs_between_steps_and_repeats_with_the_seed(tiny, im
         model = tiny(Spy, learning_rate=1e-3, seed=seed, arch="mlp:widths=4,latent=4")
         model.seen = []
         for _ in range(3):
-            model.learn(np.tile(images(1), (500, 1, 1, 1)))
-        model.measure(np.tile(images(1), (500, 1, 1, 1)))
-        model.measure(np.tile(images(1), (500, 1, 1, 1)), index=1)
+            model.optimize(np.tile(images(1), (500, 1, 1, 1)))
+        model.evaluate_batch(np.tile(images(1), (500, 1, 1, 1)))
+        model.evaluate_batch(np.tile(images(1), (500, 1, 1, 1)), index=1)
         return np.stack([noise.ravel() for noise in model.seen])
 
     first, again, other = run(0), run(0), run(1)
@@ -124,7 +126,7 @@ def test_training_noise_differs_between_steps_and_repeats_with_the_seed(tiny, im
 
 def make_prior(name, latent=2, **options):
     text = specs.format_spec(name, options)
-    return specs.build("prior", PRIORS, text, latent=latent, image_shape=(2, 2, 1), seed=0)
+    return specs.build_part("prior", PRIORS, text, latent=latent, image_shape=(2, 2, 1), seed=0)
 
 
 def encode(x):
@@ -211,7 +213,7 @@ def test_trained_priors_are_trained(name, tiny, images):
     """The prior's own parameters move, and a seed draws the same z eagerly and compiled."""
     model = tiny("elbo", learning_rate=1e-2, prior=name + ":components=4")
     before = [np.asarray(v) for v in model.prior.trainable_variables]
-    model.learn(images())
+    model.optimize(images())
     assert before and all(np.any(np.asarray(v) != b) for v, b in zip(model.prior.trainable_variables, before))
     compiled = tf.function(lambda seed: model.sample(6, seed=seed), jit_compile=True)(tf.constant([1, 2]))
     np.testing.assert_allclose(model.sample(6, seed=(1, 2)), compiled, atol=1e-4)
@@ -231,7 +233,7 @@ def test_densities_stay_float32_in_low_precision(precision, spec, tiny, images):
     exact = tiny(spec).terms(images())
     np.testing.assert_allclose(terms.kl, exact.kl, rtol=0.1, atol=0.05)  # 8 bits of the networks' outputs
     before = np.asarray(model.arch.trainable_variables[0])
-    model.learn(images())
+    model.optimize(images())
     assert np.any(np.asarray(model.arch.trainable_variables[0]) != before)
 
 
@@ -257,7 +259,7 @@ def test_dynamic_binarisation_has_the_grey_levels_as_means(tiny):
     model = tiny("elbo", likelihood="bernoulli", binarize="dynamic")
     grey = np.linspace(0, 255, 64).astype("uint8").reshape(8, 8, 1)
     n = 4000
-    x = model.pixels(np.tile(grey, (n, 1, 1, 1)), (1, 2)).numpy()
+    x = model.prepare_pixels(np.tile(grey, (n, 1, 1, 1)), (1, 2)).numpy()
     assert set(np.unique(x)) == {0.0, 1.0}
     p = grey / 255.0
     # 62 pixels between the ends: false alarm 4e-5
@@ -266,7 +268,7 @@ def test_dynamic_binarisation_has_the_grey_levels_as_means(tiny):
     model.objective = lambda terms: (seen.append(terms.x.numpy()), terms.kl - terms.log_px[0])[1]
     model.compile(optimizer=keras.optimizers.SGD(1e-6))
     for _ in range(2):
-        model.learn(np.tile(grey, (4, 1, 1, 1)))
+        model.optimize(np.tile(grey, (4, 1, 1, 1)))
     assert np.any(seen[0] != seen[1])
 
 
@@ -303,7 +305,7 @@ def test_sums_are_nats_per_image(tiny, images):
     mean = terms.mean.numpy().astype(float)
     expected = stats.norm(mean, 0.5).logpdf(images() / 255.0).sum(axis=(2, 3, 4))
     np.testing.assert_allclose(terms.log_px, expected, rtol=1e-5)
-    logs = model.measure(images())
+    logs = model.evaluate_batch(images())
     assert {name: v.shape for name, v in logs.items()} == dict.fromkeys(logs, (12,))
     np.testing.assert_allclose(logs["elbo"], -logs["distortion"] - logs["rate"], rtol=1e-6)
     assert math.isclose(model.likelihood.bits_per_dim(0.0), 8.0)

@@ -12,7 +12,7 @@ from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError,
 from tfvae.evaluation import evaluate
 from tfvae.reports.run_figures import draw_run
 from tfvae.runtime import files
-from tfvae.training import checkpoints, trainer
+from tfvae.training import checkpoints, run_folder, trainer
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=32,latent=4", epochs=4, limit=600)
 
@@ -86,26 +86,26 @@ def test_a_damaged_checkpoint_is_passed_over(whole, tmp_path):
     """Flipped bit, truncation, missing file: found before a tensor is used; all damaged is an error."""
     model = tfvae.load(whole.path)
     root = tmp_path / "checkpoints"
-    checkpoints.save(root, model, {"epoch": 1})
+    checkpoints.save_checkpoint(root, model, {"epoch": 1})
     model.step.assign_add(1)
-    newest = checkpoints.save(root, model, {"epoch": 2})
+    newest = checkpoints.save_checkpoint(root, model, {"epoch": 2})
     said = []
-    assert checkpoints.restore_newest(root, model, said.append)["epoch"] == 2 and not said
+    assert checkpoints.restore_newest_checkpoint(root, model, said.append)["epoch"] == 2 and not said
     data = bytearray((newest / "state.npz").read_bytes())
     data[len(data) // 2] ^= 1
     (newest / "state.npz").write_bytes(data)
-    assert checkpoints.restore_newest(root, model, said.append)["epoch"] == 1
+    assert checkpoints.restore_newest_checkpoint(root, model, said.append)["epoch"] == 1
     assert len(said) == 1 and newest.name in said[0]
     oldest = sorted(root.glob("step-*"))[0]
     (oldest / "position.json").unlink()
     with pytest.raises(IntegrityError, match="all damaged"):
-        checkpoints.restore_newest(root, model, said.append)
+        checkpoints.restore_newest_checkpoint(root, model, said.append)
 
 
 def test_a_failed_write_leaves_the_last_checkpoint(whole, tmp_path, monkeypatch):
     """A full disk at any write: one sentence, no half-written folder, the old checkpoint intact."""
     model = tfvae.load(whole.path)
-    kept = checkpoints.save(tmp_path, model, {"epoch": 1})
+    kept = checkpoints.save_checkpoint(tmp_path, model, {"epoch": 1})
     model.step.assign_add(1)
 
     def full(*args):
@@ -113,7 +113,7 @@ def test_a_failed_write_leaves_the_last_checkpoint(whole, tmp_path, monkeypatch)
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
-        checkpoints.save(tmp_path, model, {"epoch": 2})
+        checkpoints.save_checkpoint(tmp_path, model, {"epoch": 2})
     assert [p.name for p in tmp_path.iterdir()] == [kept.name]
     files.verify_folder(kept)
 
@@ -147,7 +147,7 @@ def test_divergence_is_reported(tmp_path):
         trainer.train(
             run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"learning_rate": 1e30, "batch_size": 8})
         )
-    run = trainer.find(tmp_path / "run")
+    run = run_folder.open_run(tmp_path / "run")
     assert run.status == "failed" and DivergedError.exit_code == 6
     assert all(np.isfinite(list(row.values())).all() for row in run.rows)
 

@@ -31,7 +31,7 @@ with strategy.scope():
     model = tfvae.build("geco:kappa=2", "gaussian:sigma=0.3", "mlp:widths=8,latent=2", image_shape=(8, 8, 1))
     model.compile(optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=True)
 list(ReplicatedEngine(model, 16, "step", strategy).blocks(x, order_of(0, 1, 64, 16)))
-for variable in (model.multipliers._log_lam, model.multipliers._average, *model.trainable_variables):
+for variable in (model.multipliers._log_values, model.multipliers._average, *model.trainable_variables):
     one, two = (copy.numpy() for copy in variable.value.values)
     assert np.array_equal(one, two), variable.path
 data = tf.data.Dataset.from_tensor_slices(x).batch(16)
@@ -40,7 +40,7 @@ history = model.fit(data, epochs=2, verbose=0).history
 assert model.step.numpy() == before + 8 and history["loss"][1] < history["loss"][0], history
 found = model.evaluate(data, verbose=0, return_dict=True)
 assert abs(found["elbo"] + found["rate"] + found["distortion"]) < 1e-4 * abs(found["elbo"]), found
-print("equal", np.exp(one := model.multipliers._log_lam.numpy()))
+print("equal", np.exp(one := model.multipliers._log_values.numpy()))
 """
 
 

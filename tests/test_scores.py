@@ -11,7 +11,7 @@ from test_linear_gaussian import P_X, as_images, data, linear
 import tfvae
 from tfvae.evaluation import score
 from tfvae.evaluation.bounds import Scorer, bits_per_dim
-from tfvae.models.latent_statistics import active_units, kl_per_dimension, posterior_means
+from tfvae.models.latent_statistics import count_active_units, encode_means, kl_per_dimension
 from tfvae.runtime import random_streams
 from tfvae.training.engine import Engine
 
@@ -37,7 +37,7 @@ def test_chunks_add_up(images):
     scorer, seed = Scorer(model), (3, 9)
     scorer.chunk = 4
     found = scorer.batch(x, None, seed, 10)
-    parts = [model.terms(x, samples=n, seed=random_streams.fold(seed, i)) for i, n in enumerate((4, 4, 2))]
+    parts = [model.terms(x, samples=n, seed=random_streams.fold_in(seed, i)) for i, n in enumerate((4, 4, 2))]
     log_w = np.concatenate([t.log_px + t.log_pz - t.log_qz for t in parts])
     sq_err = np.concatenate([t.sq_err for t in parts])
     np.testing.assert_allclose(found["bound"], logsumexp(log_w, axis=0) - math.log(10), rtol=1e-5)
@@ -84,10 +84,10 @@ def test_bits_per_dim_of_each_kind(images):
 def test_every_image_counts_once(images):
     """The mean over 3 batches and a rest of 5 is that over 53 images (pitfall 30: a peer returned after the first)."""
     model, x = model_of(), images(53)
-    found = Engine(model, 16).measure(tf.constant(x))
+    found = Engine(model, 16).evaluate(tf.constant(x))
     means = []
     for i, start in enumerate(range(0, 53, 16)):
-        logs = model.measure(tf.constant(x[start : start + 16]), i)
+        logs = model.evaluate_batch(tf.constant(x[start : start + 16]), i)
         means.append(logs["sq_err"].numpy())
     assert found["sq_err"] == pytest.approx(np.concatenate(means).mean(), rel=1e-5)
 
@@ -100,7 +100,7 @@ def test_validation_has_the_loss_of_training(images):
     terms = model.terms(x, seed=(1, 1))
     expected = 3 * terms.kl - tf.reduce_mean(terms.log_px, axis=0)
     np.testing.assert_allclose(model.objective(terms), expected, rtol=1e-6)
-    assert set(model.measure(x)) == set(model.learn(x)[0])
+    assert set(model.evaluate_batch(x)) == set(model.optimize(x)[0])
 
 
 def test_units_of_the_latents(images):
@@ -109,8 +109,8 @@ def test_units_of_the_latents(images):
     kernel, bias = model.arch.encoder.layers[-1].get_weights()
     kernel[:, 2] = 0.0  # the third mean ignores x
     model.arch.encoder.layers[-1].set_weights([kernel, bias])
-    means = posterior_means(model, images(300))
-    assert means.shape == (300, 3) and active_units(means, threshold=1e-9) == 2
+    means = encode_means(model, images(300))
+    assert means.shape == (300, 3) and count_active_units(means, threshold=1e-9) == 2
     mean, stddev = (v.numpy().astype(np.float64) for v in model.encode(images(300)))
     kl = 0.5 * (mean**2 + stddev**2 - 1) - np.log(stddev)
     np.testing.assert_allclose(kl_per_dimension(model, images(300)), kl.mean(0), rtol=1e-3, atol=1e-5)

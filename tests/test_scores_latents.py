@@ -5,10 +5,10 @@ import pytest
 from test_linear_gaussian import LATENT, P_X, POSTERIOR_VARIANCE, as_images, data, linear
 
 import tfvae
+from tfvae.distributions.densities import gaussian_distortion
 from tfvae.evaluation import evaluate, metric_groups, metric_tables
 from tfvae.evaluation.bounds import score
 from tfvae.evaluation.marginal_kl import marginal_kl
-from tfvae.experiments.theory.fixed_point import gaussian_distortion
 from tfvae.models import latent_statistics
 
 
@@ -16,20 +16,24 @@ def test_collapse_report_of_units_that_are_known():
     """One unit carries x, one only narrows q (KL without variance), one is the prior for every image."""
     mean = np.stack([np.linspace(-1, 1, 50), np.zeros(50), np.zeros(50)], axis=1)
     log_stddev = np.log(np.tile([0.5, 0.5, 1.0], (50, 1)))
-    kl = latent_statistics.kl_of_dimensions(mean, log_stddev)
+    kl = latent_statistics.kl_from_posteriors(mean, log_stddev)
     own = 0.5 * ((mean[:, 0] ** 2).mean() + 0.25 - 1) - np.log(0.5)
     np.testing.assert_allclose(kl, [own, 0.5 * (0.25 - 1) - np.log(0.5), 0.0], atol=1e-12)
-    found = latent_statistics.collapse_report(mean, kl)
-    assert found["active_units_kl"] == 2 and found["collapsed_units"] == 1 and latent_statistics.active_units(mean) == 1
+    found = latent_statistics.report_collapse(mean, kl)
+    assert (
+        found["active_units_kl"] == 2
+        and found["collapsed_units"] == 1
+        and latent_statistics.count_active_units(mean) == 1
+    )
     assert found["collapse"] == "1 of 3 latent dimensions are not in use, 2 are"
     assert found["kl_per_dimension"] == sorted(kl, reverse=True)
-    assert latent_statistics.collapse_report(np.zeros((5, 2)), np.zeros(2))["collapse"].startswith("complete")
-    assert latent_statistics.collapse_report(mean[:, :1], kl[:1])["collapse"].startswith("none")
+    assert latent_statistics.report_collapse(np.zeros((5, 2)), np.zeros(2))["collapse"].startswith("complete")
+    assert latent_statistics.report_collapse(mean[:, :1], kl[:1])["collapse"].startswith("none")
 
 
 def test_the_four_terms_are_the_elbo_and_two_of_them_the_rate():
     """1 - 2 - 3 - 4 = ELBO + log n and 2 + 4 = rate, whatever the numbers."""
-    found = latent_statistics.elbo_surgery(distortion=70.0, rate=12.0, nll=80.0, marginal_kl=7.0, count=100)
+    found = latent_statistics.split_elbo(distortion=70.0, rate=12.0, nll=80.0, marginal_kl=7.0, count=100)
     terms = [found[name] for name in ("log_px_ratio", "mutual_information", "kl_data", "marginal_kl")]
     assert terms[0] - sum(terms[1:]) == pytest.approx(-82.0 + np.log(100)) and found["log_n"] == np.log(100)
     assert terms[1] + terms[3] == pytest.approx(12.0)
@@ -45,10 +49,10 @@ def test_the_terms_of_the_exact_linear_model():
     x, model = data(count), linear()
     images = as_images(x).numpy()
     found = score(model, images, samples=20)
-    mean, log_stddev = latent_statistics.posteriors(model, images)
+    mean, log_stddev = latent_statistics.encode_images(model, images)
     rows = {name: found[name].mean() for name in ("rate", "distortion")} | {"nll": -found["bound"].mean()}
     kl = marginal_kl(mean, log_stddev, None, rate=rows["rate"]).kl
-    surgery = latent_statistics.elbo_surgery(rows["distortion"], rows["rate"], rows["nll"], kl, count)
+    surgery = latent_statistics.split_elbo(rows["distortion"], rows["rate"], rows["nll"], kl, count)
     truth = -0.5 * np.log(POSTERIOR_VARIANCE).sum()
     assert len(POSTERIOR_VARIANCE) == LATENT and 1 < truth < np.log(count) - 3
     assert abs(surgery["marginal_kl"]) < 0.1
@@ -88,9 +92,9 @@ def test_the_marginal_kl_is_measured_where_q_is_one_normal(steps, known):
     arch = f"convdraw:steps={steps},hidden=4,latent=1"
     model = tfvae.build("elbo", arch=arch, image_shape=(8, 8, 1))
     images = np.random.default_rng(0).random((12, 8, 8, 1), np.float32)
-    assert model.arch.one_normal is known
-    mean, log_stddev = latent_statistics.posteriors(model, images) if known else (None, None)
-    rate = float(latent_statistics.kl_of_dimensions(mean, log_stddev).sum()) if known else 0.0
+    assert model.arch.has_normal_posterior is known
+    mean, log_stddev = latent_statistics.encode_images(model, images) if known else (None, None)
+    rate = float(latent_statistics.kl_from_posteriors(mean, log_stddev).sum()) if known else 0.0
     rows = metric_groups.marginal_rows(model, mean, log_stddev, {"rate": rate, "distortion": 3.0, "nll": 3.0}, 0)
     assert ("marginal_kl" in rows) is known
 
@@ -125,7 +129,7 @@ def test_the_text_has_every_group_with_units(found):
 def test_groups_that_do_not_fit_are_left_out(tiny, images):
     """A sequence of latents has no closed q(z); a model told its beta no one prior match; neither has holes."""
     ladder = tiny(arch="ladder:levels=2,hidden=4,latent=2")
-    mean, log_stddev = latent_statistics.posteriors(ladder, images(12))
+    mean, log_stddev = latent_statistics.encode_images(ladder, images(12))
     assert (
         metric_groups.marginal_rows(ladder, mean, log_stddev, {}, 0)
         == metric_groups.hole_rows(ladder, images(12), 0)

@@ -10,7 +10,7 @@ from tfvae.distributions.priors import Mixture
 from tfvae.errors import UsageError
 from tfvae.evaluation import evaluate
 from tfvae.training import trainer
-from tfvae.training.second_stage import fit_mixture, second_stage
+from tfvae.training.second_stage import fit_mixture, train_second_stage
 
 SETTINGS = dict(dataset="digits", arch="mlp:widths=32,latent=3", limit=400, epochs=2, xla="off", validation=0.0)
 
@@ -30,7 +30,7 @@ def both(tmp_path_factory):
     """A run, and the run of its second stage."""
     root = tmp_path_factory.mktemp("runs")
     first = trainer.train(run_dir=str(root / "first"), root=str(root), objective="elbo", ema=0.9, **SETTINGS)
-    return first, second_stage(first.path, "mixture:components=5", run_dir=str(root / "second"), root=str(root))
+    return first, train_second_stage(first.path, "mixture:components=5", run_dir=str(root / "second"), root=str(root))
 
 
 def test_networks_stay_and_the_prior_fits_better(both):
@@ -60,8 +60,8 @@ def test_verbs_take_it(both, tmp_path, capsys):
 def test_mistakes(both, tmp_path):
     first, _ = both
     with pytest.raises(UsageError, match="mixture:components=M"):
-        second_stage(first.path, "vamp")
+        train_second_stage(first.path, "vamp")
     with pytest.raises(UsageError, match="components <= the 400 codes"):
-        second_stage(first.path, "mixture:components=500", run_dir=str(tmp_path / "none"))
+        train_second_stage(first.path, "mixture:components=500", run_dir=str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
     assert main(["second-stage", str(first.path), "--run-dir", str(first.path)]) == 2

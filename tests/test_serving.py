@@ -25,7 +25,7 @@ import tensorflow as tf
 from test_export import make, write
 
 from tfvae.cli.command_line import main
-from tfvae.export import exporter, loading, savedmodel
+from tfvae.export import exporter, savedmodel
 from tfvae.training import trainer
 from tfvae.zoo import index
 
@@ -36,6 +36,7 @@ werkzeug = pytest.importorskip("werkzeug.test", reason="needs tfvae[serve]")
 from tfvae.cli import serving_verbs
 from tfvae.serving import rest
 from tfvae.serving.http_server import App
+from tfvae.zoo import load
 
 CLIENTS = pathlib.Path(__file__).parents[1] / "export" / "clients"
 SERVING = CLIENTS.parent / "serving"
@@ -603,7 +604,7 @@ def test_c_client(root, calls, tmp_path):
 def test_the_live_model_and_the_server_agree(url, root):
     """`tfvae.export.loading` and the REST client draw the same images."""
     images = client_of("rest_client").Client(url, "plain").sample(4, seed=2)
-    np.testing.assert_array_equal(np.array(images, np.float32), loading.load(root / "plain").sample(4, 2))
+    np.testing.assert_array_equal(np.array(images, np.float32), load.load(root / "plain").sample(4, 2))
 
 
 # --- the verb ----------------------------------------------------------------------------------------------------

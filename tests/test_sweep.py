@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from tfvae.cli import command_line
+from tfvae.cli import command_line, sweep_verb
 from tfvae.cli.command_line import main, settings_of
 from tfvae.cli.flags import split_values
 from tfvae.training import sweep
-from tfvae.training.run_folder import find, new_run
+from tfvae.training.run_folder import create_run, open_run
 
 TINY = "--dataset digits --arch mlp:widths=16,latent=3 --limit 200 --xla off".split()
 # Stands for `tfvae train`: says when it begins and ends, and waits for as many others as should be there at a time.
@@ -42,7 +42,7 @@ def here(tmp_path, monkeypatch):
 
 
 def trials(*argv):
-    return sweep.trials_of(command_line.parse(["sweep", *argv]))
+    return sweep_verb.trials_of(command_line.parse(["sweep", *argv]))
 
 
 def test_values_and_specs():
@@ -118,11 +118,11 @@ def test_a_dry_run_names_the_runs_and_writes_nothing(here, capsys):
 def test_an_earlier_sweep_is_found_whatever_differed_in_it(here, capsys):
     """`--kappa 2,3` and then `--kappa 2 --seed 0,1` share a run, whose status is known; other settings do not."""
     first = trials("geco", "--kappa", "2,3")[0]
-    with new_run(first.config, {}, str(first.path)).held():
+    with create_run(first.config, {}, str(first.path)).held():
         assert first.status == "running"
     one, two = trials("geco", "--kappa", "2", "--seed", "0,1")
     assert one.path == first.path and one.status == "interrupted" and two.status == "new"
-    find(first.path).says("finished")
+    open_run(first.path).write_status("finished")
     assert one.status == "finished" and trials("geco", "--kappa", "2", "--epochs", "2")[0].status == "new"
 
 
@@ -134,7 +134,7 @@ def stubs(monkeypatch, argv, together, seconds, codes):
         for t in found
     }
     monkeypatch.setattr(sweep.Trial, "command", lambda self, root: orders[self.differs])
-    monkeypatch.setattr(sweep, "describe", str)
+    monkeypatch.setattr(sweep, "format_progress", str)
     monkeypatch.setattr(sweep.Run, "rows", [{}])
     return found
 
@@ -144,7 +144,7 @@ def test_as_many_side_by_side_as_asked_and_failures_do_not_stop_the_rest(jobs, h
     """Of five, the second and the last fail; never more than `jobs` run, and for a while that many do."""
     argv = ("elbo", "--seed", "0,1,2,3,4")
     found, said = stubs(monkeypatch, argv, jobs, 0.3, (0, 3, 0, 0, 2)), []
-    failed = sweep.train_all(found, jobs, "runs", lambda: False, said.append)
+    failed = sweep.train_trials(found, jobs, "runs", lambda: False, said.append)
     assert [t.differs for t in failed] == ["seed=1", "seed=4"]
     text = "\n".join(said)
     assert "FAILED seed=1 with exit code 3: what went wrong" in text and text.count("finished") == 3
@@ -161,22 +161,22 @@ def test_a_stop_reaches_all_processes_and_starts_no_more(here, monkeypatch):
     found, said = stubs(monkeypatch, ("elbo", "--seed", "0,1,2"), 2, 60, (0, 0, 0)), []
     begun = time.monotonic()
     both = lambda: (here / "stub.log").exists() and len((here / "stub.log").read_text().splitlines()) == 2  # noqa: E731
-    assert sweep.train_all(found, 2, "runs", both, said.append) == []
+    assert sweep.train_trials(found, 2, "runs", both, said.append) == []
     assert time.monotonic() - begun < 30 and both() and len(said) == 2
 
 
 def test_nothing_is_left_running_after_an_error(here, monkeypatch):
     """As after a second Ctrl-C, which is an exception."""
     found, started = stubs(monkeypatch, ("elbo", "--seed", "0,1"), 2, 60, (0, 0)), []
-    start = sweep.start
-    monkeypatch.setattr(sweep, "start", lambda *args: started.append(start(*args)) or started[-1])
+    start = sweep.start_trial
+    monkeypatch.setattr(sweep, "start_trial", lambda *args: started.append(start(*args)) or started[-1])
 
     def say(text):
         if len(started) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.train_all(found, 2, "runs", lambda: False, say)
+        sweep.train_trials(found, 2, "runs", lambda: False, say)
     assert [process.returncode for process in started] == [-signal.SIGKILL] * 2
 
 
@@ -218,7 +218,9 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(here):
     process.send_signal(signal.SIGINT)
     assert "goes on" in process.communicate(timeout=120)[0] and process.returncode == 130
     (run,) = here.glob("runs/digits/elbo/seed=0*")
-    assert find(run).status == "stopped" and 0 < len(find(run).rows) < 150
+    assert open_run(run).status == "stopped" and 0 < len(open_run(run).rows) < 150
     assert subprocess.run(argv, capture_output=True).returncode == 0
     for path in here.glob("runs/digits/elbo/seed=*"):
-        assert find(path).status == "finished" and [row["epoch"] for row in find(path).rows] == list(range(1, 151))
+        assert open_run(path).status == "finished" and [row["epoch"] for row in open_run(path).rows] == list(
+            range(1, 151)
+        )

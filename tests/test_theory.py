@@ -6,6 +6,7 @@ from scipy import optimize, stats
 from scipy.special import xlogy
 from sklearn.metrics.pairwise import rbf_kernel
 
+from tfvae.distributions import densities
 from tfvae.errors import UsageError
 from tfvae.experiments.theory import fixed_point as fp
 from tfvae.experiments.theory import kernel_pca, levels, partition, transitions
@@ -66,7 +67,7 @@ def test_the_optimal_variance_is_the_error_per_dimension():
 
     best = np.exp(optimize.minimize_scalar(distortion, bounds=(-5, 5), method="bounded", options={"xatol": 1e-9}).x)
     assert fp.optimal_sigma2(6.3, 3) == pytest.approx(best, rel=1e-6)
-    assert fp.gaussian_distortion(6.3, 2.1, 3) == pytest.approx(distortion(np.log(2.1)), rel=1e-12)
+    assert densities.gaussian_distortion(6.3, 2.1, 3) == pytest.approx(distortion(np.log(2.1)), rel=1e-12)
 
 
 def test_without_the_division_by_dimensions_the_collapsed_state_is_stable():

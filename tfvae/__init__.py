@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "build": "tfvae.objectives.build",
-    "load": "tfvae.export.loading",
+    "load": "tfvae.zoo.load",
     "train": "tfvae.training.trainer",
     "Config": "tfvae.config",
     "VAE": "tfvae.models.vae",

@@ -48,7 +48,7 @@ class StorageError(TfvaeError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
-def unknown(what, received, choices):
+def describe_unknown(what, received, choices):
     """The sentence for a name that is not in a table, with the nearest one that is."""
     choices = sorted(choices)
     near = difflib.get_close_matches(str(received), choices, n=1, cutoff=0.5)

@@ -9,9 +9,9 @@ import inspect
 import pathlib
 import re
 
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 
-HERE = pathlib.Path(__file__).parent
+PACKAGE = pathlib.Path(__file__).parent
 
 # Where each axis keeps its table of parts.
 TABLES = {
@@ -22,7 +22,7 @@ TABLES = {
 }
 
 
-def literal(text):
+def parse_literal(text):
     """'3' -> 3, '0.5' -> 0.5, 'true' -> True, anything else -> the word itself."""
     if not isinstance(text, str):
         return text
@@ -36,7 +36,7 @@ def literal(text):
     return text
 
 
-def parse(spec):
+def parse_spec(spec):
     """'conv:width=64,latent=32' -> ('conv', {'width': 64, 'latent': 32}).
 
     Raises:
@@ -51,16 +51,16 @@ def parse(spec):
         key = key.replace("-", "_")
         if key in options:
             raise UsageError(f"Expected each option once. Received: {spec!r} ({key!r} is there twice).")
-        options[key] = literal(value)
+        options[key] = parse_literal(value)
     return name, options
 
 
 def format_spec(name, options):
-    """The inverse of `parse`."""
+    """The inverse of `parse_condition`."""
     return name + ":" * bool(options) + ",".join(f"{key}={value}" for key, value in options.items())
 
 
-def keyword_options(cls):
+def list_keyword_options(cls):
     """The keyword-only options of a part and their defaults, its base classes' own included."""
     options = {}
     for base in reversed(cls.__mro__):
@@ -77,7 +77,7 @@ def check_options(kind, name, known, options):
     """Refuse options that are not among those `known` {name: default} of the part, or of the wrong type."""
     for key, value in options.items():
         if key not in known:
-            raise UsageError(f"{kind} {name!r}: " + unknown("an option", key, known or ["(none)"]))
+            raise UsageError(f"{kind} {name!r}: " + describe_unknown("an option", key, known or ["(none)"]))
         default = known[key]
         if isinstance(default, bool):
             fits = isinstance(value, bool)
@@ -91,7 +91,7 @@ def check_options(kind, name, known, options):
             raise UsageError(f"{kind} {name!r}: expected {key} to be {kind_of}. Received: {value!r}.")
 
 
-def build(kind, table, spec, **context):
+def build_part(kind, table, spec, **context):
     """Make the part that `spec` names; an object that is not a string is returned as it is.
 
     Args:
@@ -105,30 +105,30 @@ def build(kind, table, spec, **context):
     """
     if not isinstance(spec, str):
         return spec
-    name, options = parse(spec)
+    name, options = parse_spec(spec)
     if name not in table:
-        raise UsageError(unknown(kind, name, table))
-    check_options(kind, name, keyword_options(table[name]), options)
+        raise UsageError(describe_unknown(kind, name, table))
+    check_options(kind, name, list_keyword_options(table[name]), options)
     return table[name](**context, **options)
 
 
-def check(kind, spec):
-    """Refuse an unknown part or option as `build` would, importing nothing; values are not checked."""
-    name, options = parse(spec)
+def check_spec(kind, spec):
+    """Refuse an unknown part or option as `build_part` would, importing nothing; values are not checked."""
+    name, options = parse_spec(spec)
     known = read_signatures(*TABLES[kind])
     if name not in known:
-        raise UsageError(unknown(kind, name, known))
+        raise UsageError(describe_unknown(kind, name, known))
     check_options(kind, name, known[name][1], options)
 
 
 @functools.cache
 def read_classes(file):
     """{name: class definition} of a source file and of what it imports from this package."""
-    tree = ast.parse((HERE / file).read_text())
+    tree = ast.parse((PACKAGE / file).read_text())
     classes = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfvae."):
-            source = HERE.parent / (node.module.replace(".", "/") + ".py")
+            source = PACKAGE.parent / (node.module.replace(".", "/") + ".py")
             if source.exists():
                 classes |= read_classes(source)
         elif isinstance(node, ast.ClassDef):
@@ -138,22 +138,22 @@ def read_classes(file):
 
 def read_table(file, table):
     """{name: class name} of the dict literal `table`, read from its source."""
-    for node in ast.parse((HERE / file).read_text()).body:
+    for node in ast.parse((PACKAGE / file).read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == table:
             return {key.value: value.id for key, value in zip(node.value.keys, node.value.values)}
     raise LookupError(f"{file} has no dict literal {table}")
 
 
-def summary(cls, classes):
+def read_summary(cls, classes):
     """The first line of a class's docstring."""
     return (ast.get_docstring(classes[cls]) or "").partition("\n")[0]
 
 
-def options_of(cls, classes):
+def read_options(cls, classes):
     """{keyword-only option: default} of a class definition, its base classes' included."""
     node, found = classes.get(cls), {}
     for base in node.bases if node else ():
-        found |= options_of(getattr(base, "id", ""), classes)
+        found |= read_options(getattr(base, "id", ""), classes)
     for item in node.body if node else ():
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             for arg, default in zip(item.args.kwonlyargs, item.args.kw_defaults):
@@ -162,11 +162,11 @@ def options_of(cls, classes):
     return found
 
 
-def texts_of(cls, classes):
+def read_option_texts(cls, classes):
     """{option: one line} from the Args section of a class's docstring, its base classes' included."""
     node, texts = classes.get(cls), {}
     for base in node.bases if node else ():
-        texts |= texts_of(getattr(base, "id", ""), classes)
+        texts |= read_option_texts(getattr(base, "id", ""), classes)
     _, _, section = ((ast.get_docstring(node) if node else "") or "").partition("Args:\n")
     for entry in re.split(r"\n {4}(?=\S)", "\n" + section.partition("\n\n")[0]):
         names, _, text = entry.partition(": ")
@@ -184,9 +184,11 @@ def read_signatures(file, table):
         table: the name of its dict literal, 'OBJECTIVES'.
     """
     classes = read_classes(file)
-    return {name: (summary(cls, classes), options_of(cls, classes)) for name, cls in read_table(file, table).items()}
+    return {
+        name: (read_summary(cls, classes), read_options(cls, classes)) for name, cls in read_table(file, table).items()
+    }
 
 
-def read_texts(file, table, name):
+def read_part_texts(file, table, name):
     """{option: one line of help} of part `name`; arguments as for `read_signatures`."""
-    return texts_of(read_table(file, table)[name], read_classes(file))
+    return read_option_texts(read_table(file, table)[name], read_classes(file))

@@ -18,14 +18,14 @@ LOG_STDDEV_BOUND = 8.0
 class Inference(NamedTuple):
     """What `infer` returns for B images and K samples."""
 
-    mean: tf.Tensor  # [B, L], or [K, B, L] where it depends on earlier draws (a `sequential` architecture)
+    mean: tf.Tensor  # [B, L], or [K, B, L] where it depends on earlier draws (`is_hierarchical`)
     log_stddev: tf.Tensor  # as mean
     z: tf.Tensor  # [K, B, L]
     log_qz: tf.Tensor  # [K, B]
-    features: tf.Tensor  # [K, B, H, W, P]
+    decoder_outputs: tf.Tensor  # [K, B, H, W, P]
 
 
-class GaussianArch(keras.layers.Layer):
+class GaussianArchitecture(keras.layers.Layer):
     """q(z|x) = N(mean(x), diag stddev(x)^2) and a decoder of z; a subclass gives the two networks.
 
     Args:
@@ -35,23 +35,24 @@ class GaussianArch(keras.layers.Layer):
         conditioning: how they see it: ``concat`` joins it to x and z, ``film`` scales and shifts hidden activations,
             ``mr`` gates them.
         image_shape: (H, W, C).
-        features: P, decoder outputs per pixel position, as the likelihood asks.
+        output_channels: P, decoder outputs per pixel position, as the likelihood asks.
         seed: of the initial weights.
         dtype: the Keras dtype policy of the networks; what they return is float32.
     """
 
-    compile_as = "kernels"  # on a CPU, where XLA's convolutions are slower than TensorFlow's
-    sequential = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
-    one_normal = True  # whether q(z|x) is one normal: of a product, where it has one factor
+    preferred_mode = "kernels"  # on a CPU, where XLA's convolutions are slower than TensorFlow's
+    is_hierarchical = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
+    has_normal_posterior = True  # whether q(z|x) is one normal: of a product, where it has one factor
+    draws_in_steps = False  # whether `decode_canvases` gives the picture after each step
 
-    def __init__(self, *, latent=32, context=0, context_maps=(), conditioning="concat", image_shape, features, seed,
+    def __init__(self, *, latent=32, context=0, context_maps=(), conditioning="concat", image_shape, output_channels, seed,
                  dtype):  # fmt: skip
         super().__init__(name="arch", dtype=dtype)
         if not latent >= 1:
             raise UsageError(f"Expected latent >= 1. Received: latent={latent}.")
-        conditions.check(context, conditioning)
+        conditions.check_conditioning(context, conditioning)
         self.context, self.context_maps, self.conditioning = int(context), tuple(context_maps), conditioning
-        self.latent, self.image_shape, self.features = int(latent), tuple(image_shape), features
+        self.latent, self.image_shape, self.output_channels = int(latent), tuple(image_shape), output_channels
         self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
 
     def init(self, kind=keras.initializers.GlorotUniform):
@@ -98,10 +99,10 @@ class GaussianArch(keras.layers.Layer):
         return mean_and_log_stddev(self.run(self.encoder, x, self.spread(context, tf.shape(x)[:1])))
 
     def generate(self, z, context=None):
-        """z [..., L], context [B, D] for the last leading axis -> features [..., H, W, P], float32."""
+        """z [..., L], context [B, D] for the last leading axis -> decoder outputs [..., H, W, P], float32."""
         lead = tf.shape(z)[:-1]
-        features = self.run(self.decoder, tf.reshape(z, [-1, self.latent]), self.spread(context, lead))
-        return tf.reshape(features, tf.concat([lead, (*self.image_shape[:2], self.features)], axis=0))
+        outputs = self.run(self.decoder, tf.reshape(z, [-1, self.latent]), self.spread(context, lead))
+        return tf.reshape(outputs, tf.concat([lead, (*self.image_shape[:2], self.output_channels)], axis=0))
 
     def infer(self, x, samples, seed, context=None):
         """Draw z ~ q(z|x) `samples` times and decode it: -> Inference."""
@@ -117,7 +118,7 @@ def mean_and_log_stddev(raw, bound=LOG_STDDEV_BOUND):
     return mean, bound * tf.tanh(raw / bound)
 
 
-def widths(text):
+def parse_widths(text):
     """'512-256' -> [512, 256]; '' -> []."""
     try:
         numbers = [int(part) for part in str(text).split("-") if part]

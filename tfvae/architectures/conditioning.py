@@ -9,7 +9,7 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 
 MODES = ("concat", "film", "mr")
 
@@ -31,7 +31,7 @@ class Site(keras.layers.Layer):
 
     def prepare(self, width, init):
         """Make the layers."""
-        self.last = dense(self.units, width, "zeros")
+        self.last = make_dense(self.units, width, "zeros")
 
     def parameters(self, h, context):
         """[N, D] -> what `last` makes of it, in h's dtype and [N, 1, ..., n], to broadcast against h."""
@@ -39,7 +39,7 @@ class Site(keras.layers.Layer):
         return tf.reshape(found, [-1, *[1] * (h.shape.rank - 2), found.shape[-1]])
 
 
-def dense(units, inputs, init, activation=None):
+def make_dense(units, inputs, init, activation=None):
     layer = keras.layers.Dense(units, activation, kernel_initializer=init, dtype="float32")
     layer.build((None, inputs))
     return layer
@@ -49,7 +49,7 @@ class Shift(Site):
     """h + W c: what constant maps of c, joined to the input of a convolution, add to its output."""
 
     def prepare(self, width, init):
-        self.last = dense(self.units, width, init())
+        self.last = make_dense(self.units, width, init())
 
     def apply(self, h, context):
         return h + self.parameters(h, context)
@@ -68,7 +68,7 @@ class ShiftMaps(Site):
         super().__init__(units, stride**2 * maps[-1], init)
 
     def prepare(self, width, init):
-        self.last = dense(self.units, width, init())
+        self.last = make_dense(self.units, width, init())
 
     def apply(self, h, context):
         patches = tf.nn.space_to_depth(tf.reshape(context, [-1, *self.maps]), self.stride)
@@ -84,8 +84,8 @@ class FiLM(Site):
     hidden = 64
 
     def prepare(self, width, init):
-        self.first = dense(self.hidden, width, init(), "silu")
-        self.last = dense(2 * self.units, self.hidden, "zeros")
+        self.first = make_dense(self.hidden, width, init(), "silu")
+        self.last = make_dense(2 * self.units, self.hidden, "zeros")
 
     def apply(self, h, context):
         scale, shift = tf.split(self.parameters(h, self.first(context)), 2, axis=-1)
@@ -124,8 +124,8 @@ class Conditioned(keras.layers.Layer):
         return x
 
 
-def check(context, conditioning):
+def check_conditioning(context, conditioning):
     if not context >= 0:
         raise UsageError(f"Expected context >= 0. Received: context={context}.")
     if conditioning not in MODES:
-        raise UsageError(unknown("conditioning", conditioning, MODES))
+        raise UsageError(describe_unknown("conditioning", conditioning, MODES))

@@ -2,11 +2,11 @@
 
 import keras
 
-from tfvae.architectures.base import GaussianArch
-from tfvae.architectures.base import widths as parse_widths
+from tfvae.architectures.base import GaussianArchitecture
+from tfvae.architectures.base import parse_widths
 
 
-class Conv(GaussianArch):
+class Conv(GaussianArchitecture):
     """Convolutions of stride 2 down, transposed convolutions up; any H, W and C.
 
     Args:
@@ -36,7 +36,7 @@ class Conv(GaussianArch):
                 self.dense(sides[-1][0] * sides[-1][1] * channels[-1], activation),
                 keras.layers.Reshape((*sides[-1], channels[-1])),
                 *up,
-                self.conv(self.features, kernel=3, activation=None),
+                self.conv(self.output_channels, kernel=3, activation=None),
                 keras.layers.Cropping2D([(0, big - side) for big, side in zip(top, self.image_shape)]),
             ],
         )

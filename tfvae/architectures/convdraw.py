@@ -21,14 +21,14 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfvae.architectures.base import mean_and_log_stddev
-from tfvae.architectures.conditioning import ShiftMaps, dense
+from tfvae.architectures.conditioning import ShiftMaps, make_dense
 from tfvae.architectures.hierarchical import (
     LOG_STDDEV_BOUND,
     SMALL,
     Hierarchy,
-    Parts,
+    StepLayers,
     check_counts,
-    over_samples,
+    repeat_for_samples,
     standardise,
     unflatten,
 )
@@ -37,7 +37,7 @@ from tfvae.errors import UsageError
 STRIDE = 4  # pixels of a grid cell, along each side
 
 
-def lstm(gates, cell):
+def lstm_cell(gates, cell):
     """Gates [N, h, w, 4 M] and cell [N, h, w, M] -> hidden, cell (Hochreiter & Schmidhuber, 1997; forget bias 1)."""
     keep, write, show, value = tf.split(gates, 4, axis=-1)
     cell = tf.sigmoid(keep + 1.0) * cell + tf.sigmoid(write) * tf.tanh(value)
@@ -54,7 +54,7 @@ def to_pixels(patches):
     return tf.nn.depth_to_space(patches, STRIDE)
 
 
-class Decoder(NamedTuple):
+class DecoderState(NamedTuple):
     """What the decoder knows before a step."""
 
     mean: tf.Tensor  # of p(z_t | z_<t), [N, h, w, latent]
@@ -76,6 +76,8 @@ class ConvDraw(Hierarchy):
         relative: whether q is told relative to p, as the ladder's: zeros are the prior.
     """
 
+    draws_in_steps = True
+
     def __init__(self, *, steps=8, hidden=32, latent=2, kernel=3, shared=True, vector=0, relative=False, **common):
         height, width, channels = common["image_shape"]
         if height % STRIDE or width % STRIDE:
@@ -91,9 +93,9 @@ class ConvDraw(Hierarchy):
         self.first_cell = self.add_weight(name="first_cell", shape=shape, initializer="zeros", autocast=False)
         vector = self.context and not self.context_maps  # maps reach every place by themselves
         kind = self.init() if self.conditioning == "concat" else "zeros"  # the others start as without a context
-        self.told_cell = dense(math.prod(shape), self.context, kind) if vector else None
+        self.condition_cell = make_dense(math.prod(shape), self.context, kind) if vector else None
         self.whole = self.global_latent(math.prod(shape), shape)
-        first = tf.eye(self.features, channels)
+        first = tf.eye(self.output_channels, channels)
         self.image_kernel = self.add_weight(
             name="image", shape=first.shape, initializer=lambda *_, **__: first, autocast=False
         )
@@ -102,14 +104,14 @@ class ConvDraw(Hierarchy):
         """The convolutions of one step."""
         patch, gates = STRIDE**2 * channels, 4 * self.hidden
         units = {"encode": gates, "decode": gates, "prior": 2 * latent}
-        return Parts(
+        return StepLayers(
             # x's share of the encoder's gates, which no step changes
             read=self.conv(gates, self.hidden, use_bias=False),
             encode=self.conv(gates, patch + 2 * self.hidden),
             decode=self.conv(gates, latent + patch + self.hidden),
             posterior=self.conv(2 * latent, self.hidden, **({"init": SMALL} if self.relative else {})),
             prior=self.conv(2 * latent, self.hidden),
-            write=self.conv(STRIDE**2 * self.features, self.hidden, kernel=3),
+            write=self.conv(STRIDE**2 * self.output_channels, self.hidden, kernel=3),
             sites={name: self.site(n) for name, n in units.items()} if self.context else {},
         )
 
@@ -123,56 +125,56 @@ class ConvDraw(Hierarchy):
         zeros = tf.zeros([count, *self.groups[-1][:2], self.hidden])
         return zeros, zeros
 
-    def start(self, draw, count, context):
+    def start(self, sample_group, count, context):
         """Hidden and cell state of the decoder before the first step, [N, h, w, hidden] each: learnt, and of z_0."""
         cell = tf.broadcast_to(self.first_cell, [count, *self.first_cell.shape])
-        if self.told_cell is not None:
-            cell += tf.reshape(self.told_cell(context), tf.shape(cell))
+        if self.condition_cell is not None:
+            cell += tf.reshape(self.condition_cell(context), tf.shape(cell))
         if self.whole is not None:
-            cell += self.whole.spread(draw, count, context)
+            cell += self.whole.spread(sample_group, count, context)
         return tf.tanh(cell), cell
 
     def image(self, canvas):
         """Features [N, h, w, 16 P] -> picture in [0, 1], [N, h, w, 16 C]; both in patches."""
-        pixels = tf.reshape(canvas, [-1, *canvas.shape[1:3], STRIDE**2, self.features])
+        pixels = tf.reshape(canvas, [-1, *canvas.shape[1:3], STRIDE**2, self.output_channels])
         found = tf.sigmoid(tf.matmul(pixels, self.image_kernel))
         return tf.reshape(found, [-1, *canvas.shape[1:3], STRIDE**2 * self.image_shape[-1]])
 
-    def canvases_of(self, draw, steps, count, context):
+    def draw_canvases(self, sample_group, steps, count, context):
         """The canvas after each of `steps` steps, [N, h, w, 16 P]; `draw` as for `decode`."""
-        hidden, cell = self.start(draw, count, context)
-        canvas = tf.zeros([count, *self.groups[-1][:2], STRIDE**2 * self.features])
+        hidden, cell = self.start(sample_group, count, context)
+        canvas = tf.zeros([count, *self.groups[-1][:2], STRIDE**2 * self.output_channels])
         found = []
         for t in range(steps):
             core = self.cores[t % len(self.cores)]
-            mean, log_stddev = mean_and_log_stddev(core.at("prior", hidden, context), LOG_STDDEV_BOUND)
+            mean, log_stddev = mean_and_log_stddev(core.apply_layer("prior", hidden, context), LOG_STDDEV_BOUND)
             image = self.image(canvas)
-            z = mean + tf.exp(log_stddev) * draw(t + self.first, Decoder(mean, log_stddev, hidden, image))
-            hidden, cell = lstm(core.at("decode", tf.concat([z, image, hidden], axis=-1), context), cell)
-            canvas += core.at("write", hidden, context)
+            z = mean + tf.exp(log_stddev) * sample_group(t + self.first, DecoderState(mean, log_stddev, hidden, image))
+            hidden, cell = lstm_cell(core.apply_layer("decode", tf.concat([z, image, hidden], axis=-1), context), cell)
+            canvas += core.apply_layer("write", hidden, context)
             found.append(canvas)
         return found
 
-    def decode(self, draw, count, context):
-        return to_pixels(self.canvases_of(draw, self.steps, count, context)[-1])
+    def decode(self, sample_group, count, context):
+        return to_pixels(self.draw_canvases(sample_group, self.steps, count, context)[-1])
 
     def posterior(self, x, samples, context):
-        patches = over_samples(to_patches(x), samples)
+        patches = repeat_for_samples(to_patches(x), samples)
         features = x
         for conv in self.stem:
             features = tf.nn.silu(conv(features))
-        shares = [over_samples(core.at("read", features, context), samples) for core in self.cores]
+        shares = [repeat_for_samples(core.apply_layer("read", features, context), samples) for core in self.cores]
         state = self.blank(tf.shape(patches)[0])
 
         def q(t, decoder):
             nonlocal state
             if t < self.first:
-                return self.whole.q(over_samples(features, samples), context)
+                return self.whole.q(repeat_for_samples(features, samples), context)
             t = (t - self.first) % len(self.cores)
             hidden, cell = state
             seen = tf.concat([patches - decoder.image, decoder.hidden, hidden], axis=-1)
-            state = lstm(self.cores[t].at("encode", seen, context) + shares[t], cell)
-            raw = self.cores[t].at("posterior", state[0], context)
+            state = lstm_cell(self.cores[t].apply_layer("encode", seen, context) + shares[t], cell)
+            raw = self.cores[t].apply_layer("posterior", state[0], context)
             if self.relative:
                 return mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
             return standardise(*mean_and_log_stddev(raw, LOG_STDDEV_BOUND), decoder.mean, decoder.log_stddev)
@@ -183,7 +185,7 @@ class ConvDraw(Hierarchy):
         """The length of a z for `steps` steps: the vector's latents, and those of each step."""
         return self.latent + (steps - self.steps) * math.prod(self.groups[-1])
 
-    def canvases(self, z, context=None):
+    def decode_canvases(self, z, context=None):
         """The features after each step, [S, ..., H, W, P], of z [..., vector + S h w latent]: as many steps S as z has.
 
         S may be larger than the `steps` of training where all steps share their weights. Features of earlier steps
@@ -199,5 +201,5 @@ class ConvDraw(Hierarchy):
             )
         lead, parts = tf.shape(z)[:-1], self.split(z, first + self.groups[-1:] * steps)
         count, context = tf.reduce_prod(lead), self.spread(context, lead)
-        found = self.canvases_of(lambda t, state: parts[t], steps, count, context)
+        found = self.draw_canvases(lambda t, state: parts[t], steps, count, context)
         return tf.stack([unflatten(to_pixels(canvas), lead) for canvas in found])

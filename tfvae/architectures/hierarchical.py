@@ -13,8 +13,8 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvae.architectures.base import GaussianArch, Inference, mean_and_log_stddev
-from tfvae.architectures.conditioning import SITES, dense
+from tfvae.architectures.base import GaussianArchitecture, Inference, mean_and_log_stddev
+from tfvae.architectures.conditioning import SITES, make_dense
 from tfvae.distributions.terms import normal_log_prob
 from tfvae.errors import UsageError
 from tfvae.runtime import random_streams
@@ -36,12 +36,12 @@ def unflatten(values, lead):
     return tf.reshape(values, tf.concat([lead, values.shape[1:]], axis=0))
 
 
-def over_samples(maps, samples):
+def repeat_for_samples(maps, samples):
     """Maps of images, [B, h, w, c] -> the same for each sample, [samples * B, h, w, c]."""
     return maps if samples == 1 else tf.tile(maps, [samples, 1, 1, 1])
 
 
-class Parts(keras.layers.Layer):
+class StepLayers(keras.layers.Layer):
     """The layers of one step or level, by name.
 
     Args:
@@ -54,7 +54,7 @@ class Parts(keras.layers.Layer):
         self.parts, self.sites = parts, sites
         self.built = True
 
-    def at(self, name, x, context=None):
+    def apply_layer(self, name, x, context=None):
         """Layer `name` of x, conditioned: float32."""
         found = tf.cast(self.parts[name](x), tf.float32)
         return self.sites[name].apply(found, context) if name in self.sites else found
@@ -85,20 +85,20 @@ class GlobalLatent(keras.layers.Layer):
     def __init__(self, size, inputs, outputs, context, init):
         super().__init__(name="global", dtype="float32")
         self.outputs = tuple(outputs)
-        self.compare = dense(self.hidden, inputs + context, init(), "silu")
-        self.posterior = dense(2 * size, self.hidden, init(SMALL))
-        self.prior = dense(2 * size, context, "zeros") if context else None
-        self.expand = dense(self.hidden, size, init(), "silu")
-        self.merge = dense(math.prod(outputs), self.hidden, init())
+        self.compare = make_dense(self.hidden, inputs + context, init(), "silu")
+        self.posterior = make_dense(2 * size, self.hidden, init(SMALL))
+        self.prior = make_dense(2 * size, context, "zeros") if context else None
+        self.expand = make_dense(self.hidden, size, init(), "silu")
+        self.merge = make_dense(math.prod(outputs), self.hidden, init())
         self.size, self.built = size, True
 
-    def spread(self, draw, count, context, q=None):
-        """Draw z_0 = mean + stddev * draw(0, q), for N = count: -> the map [N, h, w, c] that it adds."""
+    def spread(self, sample_group, count, context, q=None):
+        """Draw z_0 = mean + stddev * sample_group(0, q), for N = count: -> the map [N, h, w, c] that it adds."""
         mean = log_stddev = tf.zeros([count, 1, 1, self.size])
         if self.prior is not None:
             raw = tf.reshape(self.prior(context), [-1, 1, 1, 2 * self.size])
             mean, log_stddev = mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
-        z = tf.reshape(mean + tf.exp(log_stddev) * draw(0, q), [-1, self.size])
+        z = tf.reshape(mean + tf.exp(log_stddev) * sample_group(0, q), [-1, self.size])
         return tf.reshape(self.merge(self.expand(z)), [-1, *self.outputs])
 
     def q(self, features, context):
@@ -109,7 +109,7 @@ class GlobalLatent(keras.layers.Layer):
         return mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
 
 
-class Hierarchy(GaussianArch):
+class Hierarchy(GaussianArchitecture):
     """q(eps|x) as a product of conditionals; a subclass gives `decode` and `posterior`.
 
     Args:
@@ -118,7 +118,7 @@ class Hierarchy(GaussianArch):
         vector: latents of a vector that is drawn before them all; 0: none.
     """
 
-    sequential = True
+    is_hierarchical = True
 
     def __init__(self, *, groups, kernel, vector=0, **common):
         if not vector >= 0:
@@ -126,7 +126,7 @@ class Hierarchy(GaussianArch):
         groups = [(1, 1, int(vector))] * bool(vector) + [tuple(group) for group in groups]
         super().__init__(latent=sum(map(math.prod, groups)), **common)
         self.groups, self.kernel, self.first = groups, int(kernel), int(bool(vector))
-        self.one_normal = len(groups) == 1
+        self.has_normal_posterior = len(groups) == 1
 
     def conv(self, channels, inputs, kernel=None, init=keras.initializers.GlorotUniform, **options):
         """A convolution, built."""
@@ -150,8 +150,8 @@ class Hierarchy(GaussianArch):
         """A place where the context enters `units` channels: constant maps ``concat`` there are a shift."""
         return SITES[self.conditioning](units, self.context, self.init)
 
-    def decode(self, draw, count, context):
-        """Features [N, H, W, P] of eps_t = draw(t, state) [N, h, w, c], for every group t in turn; N = count.
+    def decode(self, sample_group, count, context):
+        """Features [N, H, W, P] of eps_t = sample_group(t, state) [N, h, w, c], for every group t in turn; N = count.
 
         `state` is what the decoder knows before group t, as `posterior` wants it.
         """
@@ -172,30 +172,32 @@ class Hierarchy(GaussianArch):
         flat = [tf.reshape(part, [-1, math.prod(part.shape[1:])]) for part in parts]
         return unflatten(tf.concat(flat, axis=-1), lead)
 
-    def follow(self, x, noise, context):
+    def infer_sequentially(self, x, noise, context):
         """eps_t = mean + stddev * noise_t, t after t, for noise [K, B, L]: -> `Inference`."""
         lead = tf.shape(noise)[:2]
         context = self.spread(context, lead)
         posterior = self.posterior(x, noise.shape[0], context)
         noises, found = self.split(noise, self.groups), []
 
-        def draw(t, state):
+        def sample_group(t, state):
             mean, log_stddev = posterior(t, state)
             eps = mean + tf.exp(log_stddev) * noises[t]
             found.append((mean, log_stddev, eps))
             return eps
 
-        features = unflatten(self.decode(draw, tf.reduce_prod(lead), context), lead)
+        features = unflatten(self.decode(sample_group, tf.reduce_prod(lead), context), lead)
         mean, log_stddev, eps = (self.join(parts, lead) for parts in zip(*found))
         return Inference(mean, log_stddev, eps, normal_log_prob(eps, mean, log_stddev), features)
 
     def infer(self, x, samples, seed, context=None):
         """Draw eps ~ q(eps|x) `samples` times and decode it; mean and log stddev are [K, B, L]."""
-        return self.follow(x, random_streams.normal([samples, tf.shape(x)[0], self.latent], seed, axis=1), context)
+        return self.infer_sequentially(
+            x, random_streams.normal([samples, tf.shape(x)[0], self.latent], seed, axis=1), context
+        )
 
     def encode(self, x, context=None):
         """Mean and log stddev of the conditionals, each [B, L], along the path on which every eps_t is its mean."""
-        q = self.follow(x, tf.zeros([1, tf.shape(x)[0], self.latent]), context)
+        q = self.infer_sequentially(x, tf.zeros([1, tf.shape(x)[0], self.latent]), context)
         return q.mean[0], q.log_stddev[0]
 
     def generate(self, z, context=None):

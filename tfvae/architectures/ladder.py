@@ -11,7 +11,14 @@ import tensorflow as tf
 
 from tfvae.architectures.base import mean_and_log_stddev
 from tfvae.architectures.conv import Residual
-from tfvae.architectures.hierarchical import LOG_STDDEV_BOUND, SMALL, Hierarchy, Parts, check_counts, over_samples
+from tfvae.architectures.hierarchical import (
+    LOG_STDDEV_BOUND,
+    SMALL,
+    Hierarchy,
+    StepLayers,
+    check_counts,
+    repeat_for_samples,
+)
 
 
 class Ladder(Hierarchy):
@@ -34,7 +41,7 @@ class Ladder(Hierarchy):
         super().__init__(groups=groups, vector=vector, kernel=kernel, **common)
         self.sides, self.hidden, self.blocks = sides, int(hidden), int(blocks)
         inputs = [channels] + [self.hidden] * (int(levels) - 1)
-        outputs = [self.features] + inputs[1:]
+        outputs = [self.output_channels] + inputs[1:]
         self.rungs = [self.rung(*ends, int(latent)) for ends in zip(inputs, outputs)]  # finest first
         shape = (*sides[-1], self.hidden)
         self.top = self.add_weight(name="top", shape=shape, initializer="zeros", autocast=False)
@@ -43,7 +50,7 @@ class Ladder(Hierarchy):
     def rung(self, inputs, outputs, latent):
         """The layers of one level, which takes `inputs` channels from below and gives `outputs` back."""
         hidden = self.hidden
-        return Parts(
+        return StepLayers(
             down=self.conv(hidden, inputs, strides=2),
             rise=self.residuals(),
             prior=self.conv(2 * latent, hidden),
@@ -66,23 +73,23 @@ class Ladder(Hierarchy):
             ]
         )
 
-    def decode(self, draw, count, context):
+    def decode(self, sample_group, count, context):
         h = tf.tile(self.top[None], [count, 1, 1, 1])
         if self.whole is not None:
-            h += self.whole.spread(draw, count, context)
+            h += self.whole.spread(sample_group, count, context)
         for t, rung in enumerate(reversed(self.rungs)):
-            mean, log_stddev = mean_and_log_stddev(rung.at("prior", tf.nn.silu(h)), LOG_STDDEV_BOUND)
-            z = mean + tf.exp(log_stddev) * draw(t + self.first, h)
-            h = rung.at("fall", h + rung.at("merge", z, context))
+            mean, log_stddev = mean_and_log_stddev(rung.apply_layer("prior", tf.nn.silu(h)), LOG_STDDEV_BOUND)
+            z = mean + tf.exp(log_stddev) * sample_group(t + self.first, h)
+            h = rung.apply_layer("fall", h + rung.apply_layer("merge", z, context))
             height, width = self.sides[-2 - t]
-            h = tf.nn.depth_to_space(rung.at("up", tf.nn.silu(h)), 2)[:, :height, :width]
+            h = tf.nn.depth_to_space(rung.apply_layer("up", tf.nn.silu(h)), 2)[:, :height, :width]
         return h
 
     def posterior(self, x, samples, context):
-        features, h = [], over_samples(x, samples) if self.context else x
+        features, h = [], repeat_for_samples(x, samples) if self.context else x
         for rung in self.rungs:
-            h = rung.at("rise", rung.at("down", h, context))
-            features.append(h if self.context else over_samples(h, samples))
+            h = rung.apply_layer("rise", rung.apply_layer("down", h, context))
+            features.append(h if self.context else repeat_for_samples(h, samples))
 
         def q(t, state):
             if t < self.first:
@@ -90,7 +97,7 @@ class Ladder(Hierarchy):
             level = self.first - 1 - t
             rung = self.rungs[level]
             both = tf.concat([features[level], state], axis=-1)
-            raw = rung.at("posterior", tf.nn.silu(rung.at("compare", both)))
+            raw = rung.apply_layer("posterior", tf.nn.silu(rung.apply_layer("compare", both)))
             return mean_and_log_stddev(raw, LOG_STDDEV_BOUND)
 
         return q

@@ -5,11 +5,11 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvae.architectures.base import GaussianArch
-from tfvae.architectures.base import widths as parse_widths
+from tfvae.architectures.base import GaussianArchitecture
+from tfvae.architectures.base import parse_widths
 
 
-class MLP(GaussianArch):
+class MLP(GaussianArchitecture):
     """Fully connected encoder and its mirror image.
 
     Args:
@@ -17,7 +17,7 @@ class MLP(GaussianArch):
         activation: of the hidden layers, a Keras name.
     """
 
-    compile_as = "loop"
+    preferred_mode = "loop"
 
     def __init__(self, *, widths="512-256", latent=32, activation="relu", **context):
         super().__init__(latent=latent, **context)
@@ -35,8 +35,8 @@ class MLP(GaussianArch):
             (self.latent,),
             [
                 *(self.dense(n, activation) for n in reversed(hidden)),
-                self.dense(height * width * self.features),
-                keras.layers.Reshape((height, width, self.features)),
+                self.dense(height * width * self.output_channels),
+                keras.layers.Reshape((height, width, self.output_channels)),
             ],
         )
 

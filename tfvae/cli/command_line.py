@@ -44,7 +44,7 @@ def spread(argv):
         return argv
     if argv[1].startswith("-") and argv[1] not in ("-h", "--help"):
         raise UsageError(f"Expected an objective first, as in  tfvae train geco --kappa 4. Received: {argv[1]!r}.")
-    name, options = specs.parse(argv[1])
+    name, options = specs.parse_spec(argv[1])
     flags = []
     for key, value in options.items():
         flag = key.replace("_", "-")
@@ -81,7 +81,7 @@ def settings_of(args):
     """The `Config` that the flags of ``train`` ask for; the spec names only what differs from the default."""
     own = {name: getattr(args, name) for name, default in args.own.items() if getattr(args, name) != default}
     objective = specs.format_spec(args.objective, own)
-    if specs.parse(objective) != (args.objective, own):
+    if specs.parse_spec(objective) != (args.objective, own):
         raise UsageError(f"Expected options of {args.objective} without ','. Received: {objective!r}.")
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Config)}
     return Config.from_dict(values | {"objective": objective})

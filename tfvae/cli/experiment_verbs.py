@@ -3,14 +3,14 @@
 import importlib
 import pathlib
 
-from tfvae.cli.inspection_verbs import aligned, markdown
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 from tfvae.experiments import RECIPES, SEED_ROWS
 from tfvae.experiments.lab import Lab
 from tfvae.runtime import files
 from tfvae.runtime.environment import import_tensorflow
-from tfvae.runtime.progress_reporters import Plain
-from tfvae.training.run_folder import check_place
+from tfvae.runtime.progress_reporters import PlainReporter
+from tfvae.runtime.tables import format_markdown, format_table
+from tfvae.training.run_folder import check_run_folder
 
 SEEDS = {
     "0": "000, Parnas and Shazman: Fashion-MNIST and theory", "1": "001, Kuzina and others: MNIST, CIFAR-10",
@@ -23,15 +23,15 @@ def experiment(args):
     output = pathlib.Path(args.output)
     if args.action == "list":
         rows = [(name, ran(about_of(output, name)), text) for name, (_, text) in RECIPES.items()]
-        print(aligned([("name", "ran", "what it shows"), *rows]))
+        print(format_table([("name", "ran", "what it shows"), *rows]))
         return 0
     names = list(RECIPES) if args.names == ["all"] else args.names
     if not names:
         raise UsageError("Expected names, or all, as in  tfvae experiment run mnist-table. Received: none.")
     for name in names:
         if name not in RECIPES:
-            raise UsageError(unknown("an experiment", name, RECIPES))
-    check_place(root=args.root)
+            raise UsageError(describe_unknown("an experiment", name, RECIPES))
+    check_run_folder(root=args.root)
     import_tensorflow()
     for name in names:
         print(run_one(name, output, args.root, args.quick, args.jobs))
@@ -40,7 +40,7 @@ def experiment(args):
 
 def run_one(name, output, root="runs", quick=False, jobs=1):
     """Run a recipe and renew the index: -> the path of its page."""
-    Plain().line(f"experiment {name}{', quick' if quick else ''}")
+    PlainReporter().line(f"experiment {name}{', quick' if quick else ''}")
     lab = Lab(name, output, root, quick, jobs)
     importlib.import_module(f"tfvae.experiments.{RECIPES[name][0]}").run(lab)
     files.write_bytes(output / "README.md", index(output).encode())
@@ -65,13 +65,16 @@ def index(output):
     for name, (_, text) in RECIPES.items():
         minutes = f"{found[name]['training_minutes']:.3g}" if found[name] else "-"
         recipes.append((link(name, found), ran(found[name]), minutes, text))
-    parts = ["# Every table and plot of the seeds", f"Made by  `tfvae experiment run NAME`.\n\n{markdown(recipes)}"]
+    parts = [
+        "# Every table and plot of the seeds",
+        f"Made by  `tfvae experiment run NAME`.\n\n{format_markdown(recipes)}",
+    ]
     for seed, title in SEEDS.items():
         rows = [("row", "what", "where", "ran", "verdict, figures")]
         for row, (what, where) in SEED_ROWS.items():
             if row.split(".")[0] == seed:
                 rows.append((row, what, *answer(row, where, found)))
-        parts += [f"## {title}", markdown(rows)]
+        parts += [f"## {title}", format_markdown(rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,7 +4,7 @@ import argparse
 import math
 import re
 
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 
 LATEST = "runs/latest"
 
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action, value):  # where argparse itself compares a value with the choices
         if action.choices is not None and value not in action.choices:
             what = (action.option_strings or [action.metavar])[0]
-            raise UsageError(unknown(what, value, action.choices))
+            raise UsageError(describe_unknown(what, value, action.choices))
 
 
 def whole(least):
@@ -103,7 +103,7 @@ class Several(argparse.Action):
             raise argparse.ArgumentError(self, str(error)) from None
         for value in values:
             if self.among and value not in self.among:
-                raise UsageError(unknown(option_string, value, self.among))
+                raise UsageError(describe_unknown(option_string, value, self.among))
         setattr(namespace, self.dest, found + values)
 
 

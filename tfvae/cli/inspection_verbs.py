@@ -1,77 +1,30 @@
 """The verbs that only look: data, runs, inspect, doctor. TensorFlow is imported by the last two alone."""
 
 import csv
-import io
 import json
-import math
-import numbers
 import os
 import pathlib
 import shutil
 import time
 
-import numpy as np
-
 from tfvae import datasets
 from tfvae.errors import TfvaeError, UsageError
 from tfvae.runtime import files
 from tfvae.runtime.environment import describe_environment, import_tensorflow
+from tfvae.runtime.tables import format_cell, format_table, to_json_value
+from tfvae.zoo import resolve
 
 RUN_COLUMNS = ("run", "status", "dataset", "objective", "epochs", "elbo", "rate", "sq_err")
-
-
-def aligned(rows):
-    """Rows of texts in columns, two spaces apart."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def markdown(rows):
-    """Header and rows of texts as a table in Markdown."""
-    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows)
-
-
-def csv_bytes(rows):
-    """Dicts of the same keys as CSV with a header, numbers in full."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def plain(value):
-    """`value` as JSON knows it: NumPy scalars become Python's, NaN and infinities null."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, numbers.Real) and not math.isfinite(value):
-        return None
-    return value
-
-
-def text_of(value):
-    """A value as one cell of a table."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {text_of(item)}" for key, item in value.items()) or "-"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(text_of, value)) or "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value in (None, "") else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def data(args):
     """``tfvae data list|prepare|info``."""
     if args.action == "list":
         entries = datasets.names()
-        rows = [tuple(entries[0])] + [tuple(text_of(value or None) for value in entry.values()) for entry in entries]
-        print(aligned(rows))
+        rows = [tuple(entries[0])] + [
+            tuple(format_cell(value or None) for value in entry.values()) for entry in entries
+        ]
+        print(format_table(rows))
         return 0
     if not args.name:
         raise UsageError(f"Expected a name, as in  tfvae data {args.action} fashion_mnist. Received: none.")
@@ -79,7 +32,9 @@ def data(args):
     if args.action == "prepare":
         print(datasets.prepare(args.name, raw_dir=args.raw_dir))
     else:
-        print(aligned([(key, text_of(value)) for key, value in datasets.info(args.name, args.raw_dir).items()]))
+        print(
+            format_table([(key, format_cell(value)) for key, value in datasets.info(args.name, args.raw_dir).items()])
+        )
     return 0
 
 
@@ -116,13 +71,13 @@ def runs(args):
         path = pathlib.Path(args.run)
         if not (path / "config.json").is_file():
             raise UsageError(f"Expected a run folder. Received: {path}. List them with  tfvae runs")
-        print(aligned([(name, text_of(value)) for name, value in describe_run(path.resolve()).items()]))
+        print(format_table([(name, format_cell(value)) for name, value in describe_run(path.resolve()).items()]))
         return 0
     found = [describe_run(path) for path in find_runs(args.root)]
     if not found:
         print(f"no runs in {args.root}; begin one with  tfvae train geco --dataset digits")
         return 0
-    print(aligned([RUN_COLUMNS, *(tuple(text_of(run.get(name)) for name in RUN_COLUMNS) for run in found)]))
+    print(format_table([RUN_COLUMNS, *(tuple(format_cell(run.get(name)) for name in RUN_COLUMNS) for run in found)]))
     return 0
 
 
@@ -160,28 +115,36 @@ def is_here(name):
     if datasets.prepared.folder(name).is_dir() or (datasets.tfds_source.data_dir() / name).is_dir():
         return True
     try:
-        return bool(datasets.originals.find(name) or datasets.pictures.find_cifar(name, ""))
+        return bool(datasets.originals.find(name) or datasets.image_decoding.find_cifar(name, ""))
     except TfvaeError:
         return False
 
 
 def inspect(args):
     """``tfvae inspect SAVEDMODEL|RUN``."""
-    from tfvae.export import loading, savedmodel
+    from tfvae.export import savedmodel
 
-    folder = loading.place(args.path)
+    folder = resolve.resolve_model_folder(args.path)
     if savedmodel.find(folder) != folder:
-        report = plain(describe_run(folder.resolve()))
-        print(json.dumps(report) if args.json else aligned([(key, text_of(value)) for key, value in report.items()]))
+        report = to_json_value(describe_run(folder.resolve()))
+        print(
+            json.dumps(report)
+            if args.json
+            else format_table([(key, format_cell(value)) for key, value in report.items()])
+        )
         return 0
     import_tensorflow()
     report = savedmodel.describe(folder)
-    print(json.dumps(report) if args.json else aligned(list(savedmodel.rows_of(report))))
+    print(json.dumps(report) if args.json else format_table(list(savedmodel.rows_of(report))))
     return 0
 
 
 def doctor(args):
     """``tfvae doctor``."""
-    report = plain(examine())
-    print(json.dumps(report) if args.json else aligned([(name, text_of(value)) for name, value in report.items()]))
+    report = to_json_value(examine())
+    print(
+        json.dumps(report)
+        if args.json
+        else format_table([(name, format_cell(value)) for name, value in report.items()])
+    )
     return 0

@@ -46,7 +46,7 @@ def add_objectives(parser, epilog, many=False):
     commands = parser.add_subparsers(dest="objective", metavar="OBJECTIVE", required=True, title="objectives")
     for name, (summary, options) in specs.read_signatures(*OBJECTIVES).items():
         child = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary, epilog=epilog)
-        texts = specs.read_texts(*OBJECTIVES, name)
+        texts = specs.read_part_texts(*OBJECTIVES, name)
         own = child.add_argument_group(f"options of {name}")
         for option, default in options.items():
             add_setting(own, option, default, texts.get(option, ""), many=many)
@@ -225,8 +225,8 @@ def build_runs(parser):
 VERBS = {
     "train": ("train a model", build_train, "tfvae.cli.training_verbs:train"),
     "resume": ("go on with a stopped run, or train one longer", build_resume, "tfvae.cli.training_verbs:resume"),
-    "sweep": ("train every combination of lists of settings", build_sweep, "tfvae.training.sweep:sweep"),
-    "compare": ("runs beside each other: table, planes, samples", build_compare, "tfvae.reports.comparison:compare"),
+    "sweep": ("train every combination of lists of settings", build_sweep, "tfvae.cli.sweep_verb:sweep"),
+    "compare": ("runs beside each other: table, planes, samples", build_compare, "tfvae.cli.comparison_verb:compare"),
     "experiment": ("published tables and plots: list, run", build_experiment, "tfvae.cli.experiment_verbs:experiment"),
     "second-stage": (
         "a better sampler: fit the prior to codes",
@@ -252,7 +252,7 @@ VERBS = {
         build_explore,
         "tfvae.cli.explore_verb:explore",
     ),
-    "zoo": ("trained models by name: list, info, verify, get, train, add", build_zoo, "tfvae.zoo.index:zoo"),
+    "zoo": ("trained models by name: list, info, verify, get, train, add", build_zoo, "tfvae.cli.zoo_verbs:zoo"),
     "inspect": (
         "what a SavedModel offers and may do, without loading it",
         build_inspect,

@@ -5,25 +5,26 @@ import pathlib
 import numpy as np
 
 from tfvae.errors import DataError, UsageError
-from tfvae.export import loading
 from tfvae.runtime.environment import import_tensorflow
-from tfvae.training.run_folder import find
+from tfvae.training import run_folder
+from tfvae.training.run_folder import open_run
+from tfvae.zoo import load, resolve
 
 
-def open_run(path):
+def open_run_and_model(path):
     """(run, model) of a run folder."""
-    find(path)
+    open_run(path)
     import_tensorflow()
     from tfvae.training import trainer
 
-    return trainer.find(path), trainer.load(path)
+    return run_folder.open_run(path), trainer.load_run(path)
 
 
 def images_of(run, split, least, most):
     """Between `least` and `most` images of a split, [N, H, W, C], as its data set gives them."""
     from tfvae.training import trainer
 
-    images = trainer.data_of(run.config, split)[0][:most]
+    images = trainer.load_split(run.config, split)[0][:most]
     if len(images) < least:
         raise UsageError(f"Expected at least {least} images in split {split!r}. Received: {len(images)}.")
     return images
@@ -61,9 +62,9 @@ def done(path):
 
 def sample(args):
     """``tfvae sample RUN|SAVEDMODEL``: a grid of g(z), z from the prior."""
-    loading.place(args.run)
+    resolve.resolve_model_folder(args.run)
     import_tensorflow()
-    model = loading.load(args.run, args.trust)
+    model = load.load(args.run, args.trust)
     from tfvae.plots import grids
 
     told, columns = condition_of(args, model)
@@ -79,7 +80,7 @@ def condition_of(args, model):
     name, value = next(((name, value) for name, value in asked.items() if value is not None), (None, None))
     if name is None:
         return {}, None
-    told = getattr(model, "told", None)
+    told = getattr(model, "condition", None)
     if told is None or told.name != name:
         seen = f"--condition {told.name}" if told else "no --condition"
         raise UsageError(f"Expected a model with --condition {name} for this flag. Received: one with {seen}.")
@@ -98,13 +99,13 @@ def condition_of(args, model):
 
 def reconstruct(args):
     """``tfvae reconstruct RUN``: images above g(z), z from q(z|x)."""
-    run, model = open_run(args.run)
+    run, model = open_run_and_model(args.run)
     import tensorflow as tf
 
     from tfvae.plots import grids
 
     images = images_asked(args, run, model, args.count)
-    x = model.pixels(tf.constant(images), (args.seed, 0)).numpy()
+    x = model.prepare_pixels(tf.constant(images), (args.seed, 0)).numpy()
     again = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
     if grids.is_points(model.image_shape):
         panels = {"original": (x, None), "reconstruction": (again, None)}
@@ -114,35 +115,37 @@ def reconstruct(args):
 
 def strip(args):
     """``tfvae strip RUN``: the picture after each step of drawing it."""
-    _, model = open_run(args.run)
+    _, model = open_run_and_model(args.run)
     from tfvae.models import latent_views
     from tfvae.reports import run_figures
 
     told, _ = condition_of(args, model)
-    found = latent_views.strip(model, args.count, args.seed, args.steps, float(args.temperature), **told)
+    found = latent_views.draw_steps(model, args.count, args.seed, args.steps, float(args.temperature), **told)
     return done(run_figures.step_strip(found, args.output))
 
 
 def complete(args):
     """``tfvae complete RUN``: images of which the model sees a part, and what it makes of them."""
-    run, model = open_run(args.run)
+    run, model = open_run_and_model(args.run)
     from tfvae.models import latent_views
     from tfvae.reports import run_figures
 
     images = images_asked(args, run, model, args.rows)
-    x = model.pixels(images, (args.seed, 0)).numpy()
-    return done(run_figures.completion_grid(x, latent_views.completions(model, x, args.count, args.seed), args.output))
+    x = model.prepare_pixels(images, (args.seed, 0)).numpy()
+    return done(
+        run_figures.completion_grid(x, latent_views.complete_images(model, x, args.count, args.seed), args.output)
+    )
 
 
 def traverse(args):
     """``tfvae traverse RUN``: one row for each of the most active latent dimensions."""
-    run, model = open_run(args.run)
+    run, model = open_run_and_model(args.run)
     from tfvae.models import latent_views
     from tfvae.plots import grids, latent_figures
 
     images = images_of(run, args.split, args.index + 1, max(args.index + 1, 500))
-    dims = latent_views.most_active(model, images, args.dims)
-    found = latent_views.traversal(model, images[args.index], dims, args.span, args.steps)
+    dims = latent_views.find_active_dimensions(model, images, args.dims)
+    found = latent_views.traverse(model, images[args.index], dims, args.span, args.steps)
     if grids.is_points(model.image_shape):
         panels = {f"z[{dim}]": (row, None) for dim, row in zip(dims, found)}
         return done(grids.points_scatter(args.output, panels))
@@ -152,13 +155,13 @@ def traverse(args):
 
 def interpolate(args):
     """``tfvae interpolate RUN``: one row for each pair of neighbours in the split."""
-    run, model = open_run(args.run)
+    run, model = open_run_and_model(args.run)
     from tfvae.models import latent_views
     from tfvae.plots import grids, latent_figures
 
     images = images_of(run, args.split, 2, 2 * args.rows)
     rows = len(images) // 2
-    found = latent_views.interpolation(model, images[:rows], images[rows : 2 * rows], args.steps)
+    found = latent_views.interpolate(model, images[:rows], images[rows : 2 * rows], args.steps)
     if grids.is_points(model.image_shape):
         points = found.reshape(-1, 2), np.repeat(np.arange(rows), args.steps)
         return done(grids.points_scatter(args.output, {"interpolations": points}))

@@ -16,7 +16,7 @@ import tempfile
 from tfvae.errors import UsageError
 from tfvae.export import loading, savedmodel
 from tfvae.runtime.environment import import_tensorflow
-from tfvae.zoo import index
+from tfvae.zoo import index, resolve
 
 BINARY = "tensorflow_model_server"
 PACKAGES = ("werkzeug", "waitress", "orjson")
@@ -41,7 +41,7 @@ def serve(args):
 
 def chosen(args):
     """What is asked for: (its folder, whether it is a run, its name in URLs)."""
-    place = loading.place(args.run)
+    place = resolve.resolve_model_folder(args.run)
     is_run = savedmodel.find(place) != place
     name = args.name or ("model" if is_run else name_of(args.run, place))
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII):

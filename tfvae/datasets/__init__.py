@@ -16,7 +16,7 @@ from tfvae.datasets import builtin, coloured, image_decoding, originals, prepare
 from tfvae.datasets.catalogue import CATALOGUE, FACTORS, names
 from tfvae.datasets.source import log, parse_options
 from tfvae.datasets.user_files import skipped
-from tfvae.errors import DataError, UsageError, unknown
+from tfvae.errors import DataError, UsageError, describe_unknown
 
 __all__ = ["Factors", "check_name", "factors", "fingerprint", "info", "load", "names", "prepare", "skipped"]
 
@@ -50,7 +50,7 @@ def load(name, split="train", *, raw_dir="", limit=0, validation=0.0, seed=0, bi
         DataError: the data is missing or damaged; the message lists the ways out.
     """
     if binarize not in BINARIZE:
-        raise UsageError(unknown("binarize", binarize, BINARIZE))
+        raise UsageError(describe_unknown("binarize", binarize, BINARIZE))
     if limit < 0:
         raise UsageError(f"Expected limit >= 0. Received: {limit!r}.")
     splits.part_of(split, ("all",))  # a wrong word is refused before anything is read
@@ -224,7 +224,7 @@ def factors(name):
     """The ground-truth `Factors` of color_mnist, sprites, dsprites or shapes3d."""
     base = str(name).partition(":")[0]
     if base not in FACTORS:
-        raise UsageError(unknown("a data set with known factors", base, FACTORS))
+        raise UsageError(describe_unknown("a data set with known factors", base, FACTORS))
     sizes = tuple(FACTORS[base].values())
     values = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), -1)
     return Factors(tuple(FACTORS[base]), sizes, values)

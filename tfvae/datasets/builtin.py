@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfvae.datasets.source import Source, parse_options
+from tfvae.datasets.sprites import sprites
 from tfvae.errors import UsageError
 
 SEED = 425
@@ -42,8 +43,6 @@ def gaussians(*, modes=8, sigma=0.03, images=10000):
 
 def find(name, items):
     """The Source of built-in set `name` with the options `items` ('modes=8')."""
-    from tfvae.datasets.sprites import sprites
-
     make = {"digits": digits, "square": square, "gaussians": gaussians, "sprites": sprites}[name]
     options = parse_options(name, items, make.__kwdefaults__ or {})
     for key, value in options.items():

@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tfvae.errors import UsageError, unknown
-from tfvae.specs import literal
+from tfvae.errors import UsageError, describe_unknown
+from tfvae.specs import parse_literal
 
 log = logging.getLogger("tfvae")
 
@@ -42,8 +42,8 @@ def parse_options(name, items, defaults):
     for item in items:
         key, equals, value = item.partition("=")
         if key not in defaults or not equals:
-            raise UsageError(f"Data set {name!r}: " + unknown("an option", item, defaults or ["(none)"]))
-        value = literal(value)
+            raise UsageError(f"Data set {name!r}: " + describe_unknown("an option", item, defaults or ["(none)"]))
+        value = parse_literal(value)
         whole = isinstance(defaults[key], int)
         if not isinstance(value, int if whole else (int, float)) or isinstance(value, bool) or value < 0:
             kind = "a whole number" if whole else "a number"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfvae.errors import DataError, UsageError, unknown
+from tfvae.errors import DataError, UsageError, describe_unknown
 
 SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.1
@@ -14,7 +14,7 @@ BLOCK = 256
 def part_of(split, parts):
     """The part of the source, 'train', 'test' or 'all', that holds `split`."""
     if split not in SPLITS:
-        raise UsageError(unknown("split", split, SPLITS))
+        raise UsageError(describe_unknown("split", split, SPLITS))
     if parts == ("all",):
         return "all"
     return "test" if split == "test" else "train"

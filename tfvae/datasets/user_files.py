@@ -11,7 +11,7 @@ import numpy as np
 
 from tfvae.datasets.image_decoding import as_array, centre_square, open_picture
 from tfvae.datasets.source import Source, log, parse_options, split_path
-from tfvae.errors import DataError, UsageError, unknown
+from tfvae.errors import DataError, UsageError, describe_unknown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FOLDER_OPTIONS = {"size": 64, "channels": 3}
@@ -25,7 +25,7 @@ skipped = []
 def find(name, rest, bad_files="refuse"):
     """The Source of 'folder:REST' or 'npz:REST'."""
     if bad_files not in BAD_FILES:
-        raise UsageError(unknown("bad_files", bad_files, BAD_FILES))
+        raise UsageError(describe_unknown("bad_files", bad_files, BAD_FILES))
     defaults = FOLDER_OPTIONS if name == "folder" else {}
     path, items = split_path(rest, defaults)
     options = parse_options(name, items, defaults)

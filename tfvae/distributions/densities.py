@@ -6,6 +6,7 @@ distribution functions on `random_streams.uniform`, so that one seed gives one p
 
 import math
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -14,20 +15,20 @@ from tfvae.runtime import random_streams
 tfb, tfd = tfp.bijectors, tfp.distributions
 
 
-def softclip(s, low):
+def soft_clip(s, low):
     """A smooth max(s, low): low + softplus(s - low) (Rybkin et al., 2021). It adds e^low to e^s."""
     return low + tf.math.softplus(s - low)
 
 
-def bound(s, low, high):
+def soft_clip_both_sides(s, low, high):
     """Soft clip on both sides, so that exp(s) neither vanishes nor overflows."""
-    return high - tf.math.softplus(high - softclip(s, low))
+    return high - tf.math.softplus(high - soft_clip(s, low))
 
 
-def sigma2_of(mse, low=-6.0, sharpness=8.0):
+def sigma2_from_error(mse, low=-6.0, sharpness=8.0):
     """sigma^2 = MSE, kept above e^(2 low) by a soft clip of log sigma (Rybkin et al., 2021, eq. 5).
 
-    The knee is `sharpness` times sharper than `softclip`'s, which would add e^-6 to sigma and miss its best.
+    The knee is `sharpness` times sharper than `soft_clip`'s, which would add e^-6 to sigma and miss its best.
     So sigma^2 = MSE to 1e-6 for root mean squared errors above 0.015; zero error has a finite likelihood.
     """
     mse = mse + 1e-12  # log and its gradient stay finite at zero error
@@ -41,7 +42,7 @@ def optimal_nll(sq_err, dims):
         sq_err: squared error summed over the pixels of an image, averaged over the batch.
         dims: H * W * C.
     """
-    sigma2 = sigma2_of(sq_err / dims)
+    sigma2 = sigma2_from_error(sq_err / dims)
     return 0.5 * dims * tf.math.log(2.0 * math.pi * sigma2) + 0.5 * sq_err / sigma2
 
 
@@ -90,14 +91,14 @@ class RoundedLogistic(tfd.QuantizedDistribution):
         return tf.math.rint(tf.clip_by_value(draw, 0.0, 255.0))
 
 
-def student_t_draw(df, seed):
+def draw_student_t(df, seed):
     """Student's t, exact from two uniforms u, v: sqrt(df (u^(-2/df) - 1)) cos(2 pi v) (Bailey, 1994)."""
-    log_u = tf.math.log(random_streams.uniform(tf.shape(df), random_streams.fold(seed, 0)))
-    angle = 2.0 * math.pi * random_streams.uniform(tf.shape(df), random_streams.fold(seed, 1))
+    log_u = tf.math.log(random_streams.uniform(tf.shape(df), random_streams.fold_in(seed, 0)))
+    angle = 2.0 * math.pi * random_streams.uniform(tf.shape(df), random_streams.fold_in(seed, 1))
     return tf.sqrt(df * tf.math.expm1(-2.0 / df * log_u)) * tf.cos(angle)
 
 
-def bernoulli_draw(logits, seed):
+def draw_bernoulli(logits, seed):
     """Draws in {0., 1.}, the shape of `logits`."""
     u = random_streams.uniform(tf.shape(logits), seed)
     return tf.cast(tf.math.log(u) - tf.math.log1p(-u) < logits, tf.float32)
@@ -109,7 +110,12 @@ def softmax(logits):
     return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
 
 
-def gumbel_max(logits, seed):
+def draw_categorical(logits, seed):
     """A draw from softmax(logits) [..., N] as one-hot float32 [..., N]."""
     noise = -tf.math.log(-tf.math.log(random_streams.uniform(tf.shape(logits), seed)))
     return tf.one_hot(tf.argmax(logits + noise, axis=-1), logits.shape[-1])
+
+
+def gaussian_distortion(sq_err, sigma2, dims):
+    """-E log N(x; g(z), sigma^2 I), nats per datum."""
+    return sq_err / (2.0 * sigma2) + 0.5 * dims * np.log(2.0 * np.pi * sigma2)

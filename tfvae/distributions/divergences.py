@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from tfvae.distributions.terms import mean_k
+from tfvae.distributions.terms import mean_over_samples
 
 
 def total_correlation(terms):
@@ -15,7 +15,7 @@ def total_correlation(terms):
     log_batch = tf.math.log(tf.cast(tf.shape(terms.q_mean)[0], tf.float32))
     joint = tf.reduce_logsumexp(tf.reduce_sum(log_q, axis=-1), axis=2) - log_batch
     marginals = tf.reduce_logsumexp(log_q, axis=2) - log_batch
-    return mean_k(joint - tf.reduce_sum(marginals, axis=-1))
+    return mean_over_samples(joint - tf.reduce_sum(marginals, axis=-1))
 
 
 def mmd2(a, b, width):

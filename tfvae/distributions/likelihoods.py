@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.distributions import densities
-from tfvae.distributions.densities import bound, sigma2_of, softclip
-from tfvae.errors import UsageError, unknown
+from tfvae.distributions.densities import sigma2_from_error, soft_clip, soft_clip_both_sides
+from tfvae.errors import UsageError, describe_unknown
 from tfvae.runtime import random_streams
 
 tfd = tfp.distributions
@@ -26,7 +26,7 @@ def _option(name, value, words, number=False):
         return value
     if number and isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
         return float(value)
-    raise UsageError(unknown(name + " (unless a number > 0)" * number, value, words))
+    raise UsageError(describe_unknown(name + " (unless a number > 0)" * number, value, words))
 
 
 class Likelihood(keras.layers.Layer):
@@ -42,39 +42,39 @@ class Likelihood(keras.layers.Layer):
         self.built = True
 
     @property
-    def features(self):
+    def output_channels(self):
         """P: decoder outputs per pixel position."""
         return self.per_channel * self.image_shape[-1]
 
-    def parts(self, h):
+    def split_outputs(self, h):
         """[..., H, W, P] -> `per_channel` tensors [..., H, W, C], float32."""
         return tf.split(tf.cast(h, tf.float32), self.per_channel, axis=-1)
 
-    def unfold(self, h, *tail):
+    def reshape_outputs(self, h, *tail):
         """[..., H, W, P] -> [..., H, W, C, *tail], float32."""
         h = tf.cast(h, tf.float32)
         return tf.reshape(h, tf.concat([tf.shape(h)[:-1], [self.image_shape[-1], *tail]], axis=0))
 
-    def domain(self, x):
-        """Pixels in [0, 1] -> the sample space of `p_x`: themselves, or bytes 0..255 as float32."""
+    def to_sample_space(self, x):
+        """Pixels in [0, 1] -> the sample space of `distribution`: themselves, or bytes 0..255 as float32."""
         x = tf.cast(x, tf.float32)
         return tf.math.rint(255.0 * x) if self.kind == "discrete" else x
 
-    def pixels(self, h, mse=None):
+    def pixel_distribution(self, h, mse=None):
         """The TFP distribution of single pixels, batch shape [..., H, W, C]."""
         raise NotImplementedError
 
-    def p_x(self, h, mse=None):
+    def distribution(self, h, mse=None):
         """p(x|z), batch shape [...]; `mse` is read only by a Gaussian that fits sigma to it."""
-        return tfd.Independent(self.pixels(h, mse), reinterpreted_batch_ndims=self.event_rank)
+        return tfd.Independent(self.pixel_distribution(h, mse), reinterpreted_batch_ndims=self.event_rank)
 
     def log_prob(self, h, x, training=False):
         """log p(x|z), nats per image: [..., H, W, P] and [B, H, W, C] -> [...]."""
-        return self.p_x(h).log_prob(self.domain(x))
+        return self.distribution(h).log_prob(self.to_sample_space(x))
 
     def loc(self, h):
         """E[x|z] in pixel units, the image that squared errors are measured from: [..., H, W, C]."""
-        return self.pixels(h).mean() / (255.0 if self.kind == "discrete" else 1.0)
+        return self.pixel_distribution(h).mean() / (255.0 if self.kind == "discrete" else 1.0)
 
     def mean(self, h):
         """E[x|z] as a picture, in [0, 1]: [..., H, W, C]."""
@@ -82,7 +82,7 @@ class Likelihood(keras.layers.Layer):
 
     def sample(self, h, seed):
         """A draw of pixels in [0, 1] (a density's draws beyond are clipped): [..., H, W, C]."""
-        draw = self.pixels(h).quantile(random_streams.uniform(tf.shape(self.loc(h)), seed))
+        draw = self.pixel_distribution(h).quantile(random_streams.uniform(tf.shape(self.loc(h)), seed))
         return tf.clip_by_value(draw / (255.0 if self.kind == "discrete" else 1.0), 0.0, 1.0)
 
     def adapt(self, mse):
@@ -102,18 +102,18 @@ class Bernoulli(Likelihood):
 
     kind = "binary"
 
-    def pixels(self, h, mse=None):
-        return tfd.Bernoulli(logits=self.parts(h)[0], dtype=tf.float32)
+    def pixel_distribution(self, h, mse=None):
+        return tfd.Bernoulli(logits=self.split_outputs(h)[0], dtype=tf.float32)
 
     def sample(self, h, seed):
-        return densities.bernoulli_draw(self.parts(h)[0], seed)
+        return densities.draw_bernoulli(self.split_outputs(h)[0], seed)
 
 
 class ContinuousBernoulli(Likelihood):
     """The Bernoulli form normalised to a density on grey pixels (Loaiza-Ganem & Cunningham, 2019)."""
 
-    def pixels(self, h, mse=None):
-        return tfd.ContinuousBernoulli(logits=self.parts(h)[0])
+    def pixel_distribution(self, h, mse=None):
+        return tfd.ContinuousBernoulli(logits=self.split_outputs(h)[0])
 
 
 class Scaled(Likelihood):
@@ -131,11 +131,11 @@ class Scaled(Likelihood):
     def raw_and_scale(self, h):
         """Features -> the location's raw feature and the scale, both broadcastable to [..., H, W, C]."""
         if self.scale == "per-pixel":
-            raw, s = self.parts(h)
-            return raw, tf.exp(bound(s, self.low, self.high))
+            raw, s = self.split_outputs(h)
+            return raw, tf.exp(soft_clip_both_sides(s, self.low, self.high))
         if self.scale == "shared":
-            return self.parts(h)[0], tf.exp(softclip(tf.convert_to_tensor(self.log_scale), self.low))
-        return self.parts(h)[0], self.scale
+            return self.split_outputs(h)[0], tf.exp(soft_clip(tf.convert_to_tensor(self.log_scale), self.low))
+        return self.split_outputs(h)[0], self.scale
 
 
 class Gaussian(Scaled):
@@ -158,10 +158,10 @@ class Gaussian(Scaled):
             self.running_mse = self.add_weight(initializer="ones", name="running_mse", **frozen)
             self.started = self.add_weight(initializer="zeros", name="started", **frozen)
 
-    def pixels(self, h, mse=None):
+    def pixel_distribution(self, h, mse=None):
         """As in the base; `mse` (fitted sigma only): scalar or [..., 1, 1, 1], by default the running MSE."""
         if self.fitted:
-            sigma = tf.sqrt(sigma2_of(tf.convert_to_tensor(self.running_mse) if mse is None else mse))
+            sigma = tf.sqrt(sigma2_from_error(tf.convert_to_tensor(self.running_mse) if mse is None else mse))
             return tfd.Normal(self.loc(h), sigma)
         return tfd.Normal(self.loc(h), self.raw_and_scale(h)[1])
 
@@ -169,11 +169,11 @@ class Gaussian(Scaled):
         mse = None
         if training and self.fitted:
             axes = (-3, -2, -1) if self.scale == "per-image" else None
-            mse = tf.reduce_mean((self.domain(x) - self.loc(h)) ** 2, axis=axes, keepdims=True)
-        return self.p_x(h, mse).log_prob(self.domain(x))
+            mse = tf.reduce_mean((self.to_sample_space(x) - self.loc(h)) ** 2, axis=axes, keepdims=True)
+        return self.distribution(h, mse).log_prob(self.to_sample_space(x))
 
     def loc(self, h):
-        raw = self.parts(h)[0]
+        raw = self.split_outputs(h)[0]
         return tf.sigmoid(raw) if self.link == "sigmoid" else raw
 
     def mean(self, h):
@@ -197,17 +197,17 @@ class StudentT(Likelihood):
 
     per_channel = 3
 
-    def pixels(self, h, mse=None):
-        raw, s, freedom = self.parts(h)
-        df = 1.01 + bound(freedom, 0.0, 200.0)
-        return tfd.StudentT(df, tf.sigmoid(raw), tf.exp(bound(s, -6.0, 5.0)))
+    def pixel_distribution(self, h, mse=None):
+        raw, s, freedom = self.split_outputs(h)
+        df = 1.01 + soft_clip_both_sides(freedom, 0.0, 200.0)
+        return tfd.StudentT(df, tf.sigmoid(raw), tf.exp(soft_clip_both_sides(s, -6.0, 5.0)))
 
     def loc(self, h):
-        return tf.sigmoid(self.parts(h)[0])
+        return tf.sigmoid(self.split_outputs(h)[0])
 
     def sample(self, h, seed):
-        p = self.pixels(h)
-        return tf.clip_by_value(p.loc + p.scale * densities.student_t_draw(p.df, seed), 0.0, 1.0)
+        p = self.pixel_distribution(h)
+        return tf.clip_by_value(p.loc + p.scale * densities.draw_student_t(p.df, seed), 0.0, 1.0)
 
 
 class Laplace(Scaled):
@@ -216,12 +216,12 @@ class Laplace(Scaled):
     def __init__(self, *, scale="per-pixel", **kwargs):
         super().__init__(_option("scale", scale, ("per-pixel", "shared"), number=True), **kwargs)
 
-    def pixels(self, h, mse=None):
+    def pixel_distribution(self, h, mse=None):
         raw, scale = self.raw_and_scale(h)
         return tfd.Laplace(tf.sigmoid(raw), scale)
 
     def loc(self, h):
-        return tf.sigmoid(self.parts(h)[0])
+        return tf.sigmoid(self.split_outputs(h)[0])
 
 
 class Logistic(Scaled):
@@ -236,7 +236,7 @@ class Logistic(Scaled):
     def __init__(self, *, scale="per-pixel", **kwargs):
         super().__init__(_option("scale", scale, ("per-pixel", "shared")), **kwargs)
 
-    def pixels(self, h, mse=None):
+    def pixel_distribution(self, h, mse=None):
         raw, scale = self.raw_and_scale(h)
         return densities.RoundedLogistic(127.5 * (1.0 + raw), 127.5 * scale)
 
@@ -256,22 +256,24 @@ class LogisticMixture(Likelihood):
         self.components = int(components)
         self.per_channel = 3 * self.components
 
-    def pixels(self, h, mse=None):
-        logits, raw, s = tf.unstack(self.unfold(h, 3, self.components), axis=-2)
+    def pixel_distribution(self, h, mse=None):
+        logits, raw, s = tf.unstack(self.reshape_outputs(h, 3, self.components), axis=-2)
         centre = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
-        parts = densities.RoundedLogistic(255.0 * (centre + 0.5 * raw), 127.5 * tf.exp(bound(s, -7.0, 3.0)))
+        parts = densities.RoundedLogistic(
+            255.0 * (centre + 0.5 * raw), 127.5 * tf.exp(soft_clip_both_sides(s, -7.0, 3.0))
+        )
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), parts)
 
     def loc(self, h):
-        p = self.pixels(h)
+        p = self.pixel_distribution(h)
         weights = densities.softmax(p.mixture_distribution.logits)
         return tf.reduce_sum(weights * p.components_distribution.mean(), axis=-1) / 255.0
 
     def sample(self, h, seed):
-        p = self.pixels(h)
-        one_hot = densities.gumbel_max(p.mixture_distribution.logits, random_streams.fold(seed, 0))
+        p = self.pixel_distribution(h)
+        one_hot = densities.draw_categorical(p.mixture_distribution.logits, random_streams.fold_in(seed, 0))
         draw = p.components_distribution.quantile(
-            random_streams.uniform(tf.shape(one_hot), random_streams.fold(seed, 1))
+            random_streams.uniform(tf.shape(one_hot), random_streams.fold_in(seed, 1))
         )
         return tf.reduce_sum(one_hot * draw, axis=-1) / 255.0
 
@@ -282,35 +284,37 @@ class Categorical(Likelihood):
     kind = "discrete"
     per_channel = 256
 
-    def pixels(self, h, mse=None):
-        return tfd.Categorical(logits=self.unfold(h, 256), dtype=tf.float32)
+    def pixel_distribution(self, h, mse=None):
+        return tfd.Categorical(logits=self.reshape_outputs(h, 256), dtype=tf.float32)
 
     def loc(self, h):
-        return tf.linalg.matvec(densities.softmax(self.unfold(h, 256)), tf.range(256.0)) / 255.0
+        return tf.linalg.matvec(densities.softmax(self.reshape_outputs(h, 256)), tf.range(256.0)) / 255.0
 
     def sample(self, h, seed):
-        return tf.linalg.matvec(densities.gumbel_max(self.unfold(h, 256), seed), tf.range(256.0)) / 255.0
+        return tf.linalg.matvec(densities.draw_categorical(self.reshape_outputs(h, 256), seed), tf.range(256.0)) / 255.0
 
 
 class Bitwise(Likelihood):
-    """Eight independent bits per sub-pixel; `domain` and `p_x`'s event are bits [H, W, C, 8], low first."""
+    """Eight independent bits per sub-pixel; `domain` and `distribution`'s event are bits [H, W, C, 8], low first."""
 
     kind = "discrete"
     per_channel = 8
     event_rank = 4
 
-    def domain(self, x):
-        y = tf.cast(super().domain(x), tf.int32)[..., None]
+    def to_sample_space(self, x):
+        y = tf.cast(super().to_sample_space(x), tf.int32)[..., None]
         return tf.cast(tf.bitwise.bitwise_and(tf.bitwise.right_shift(y, tf.range(8)), 1), tf.float32)
 
-    def pixels(self, h, mse=None):
-        return tfd.Bernoulli(logits=self.unfold(h, 8), dtype=tf.float32)
+    def pixel_distribution(self, h, mse=None):
+        return tfd.Bernoulli(logits=self.reshape_outputs(h, 8), dtype=tf.float32)
 
     def loc(self, h):
-        return tf.linalg.matvec(tf.sigmoid(self.unfold(h, 8)), 2.0 ** tf.range(8.0)) / 255.0
+        return tf.linalg.matvec(tf.sigmoid(self.reshape_outputs(h, 8)), 2.0 ** tf.range(8.0)) / 255.0
 
     def sample(self, h, seed):
-        return tf.linalg.matvec(densities.bernoulli_draw(self.unfold(h, 8), seed), 2.0 ** tf.range(8.0)) / 255.0
+        return (
+            tf.linalg.matvec(densities.draw_bernoulli(self.reshape_outputs(h, 8), seed), 2.0 ** tf.range(8.0)) / 255.0
+        )
 
 
 LIKELIHOODS = {

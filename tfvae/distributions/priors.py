@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.distributions.terms import mean_k, normal_kl
+from tfvae.distributions.terms import mean_over_samples, normal_kl
 from tfvae.errors import UsageError
 from tfvae.runtime import random_streams
 
@@ -25,7 +25,9 @@ class Normal(keras.layers.Layer):
     def kl(self, q, log_pz):
         """KL(q(z|x) || p(z)) of an `Inference`, [B]; log_pz [K, B] is log p of its draws."""
         kl = normal_kl(q.mean, q.log_stddev)
-        return mean_k(kl) if kl.shape.rank == 2 else kl  # of a sequential architecture: its conditionals', [K, B]
+        return (
+            mean_over_samples(kl) if kl.shape.rank == 2 else kl
+        )  # of a sequential architecture: its conditionals', [K, B]
 
     def sample(self, n, seed, encode):
         """n draws, [n, L]."""
@@ -65,15 +67,15 @@ class Mixture(Normal):
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
 
     def kl(self, q, log_pz):
-        return mean_k(q.log_qz - log_pz)
+        return mean_over_samples(q.log_qz - log_pz)
 
     def sample(self, n, seed, encode):
         logits, means, log_stddevs = self.parts(encode)
         cumulative = tf.cumsum(tf.nn.softmax(logits))[:-1]  # the last edge is 1; rounding must not push past it
         which = tf.searchsorted(
-            cumulative, random_streams.uniform([n], random_streams.fold(seed, 0), axis=0), side="right"
+            cumulative, random_streams.uniform([n], random_streams.fold_in(seed, 0), axis=0), side="right"
         )
-        noise = random_streams.normal([n, self.latent], random_streams.fold(seed, 1), axis=0)
+        noise = random_streams.normal([n, self.latent], random_streams.fold_in(seed, 1), axis=0)
         return tf.gather(means, which) + tf.exp(tf.gather(log_stddevs, which)) * noise
 
 

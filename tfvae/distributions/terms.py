@@ -27,7 +27,7 @@ class Terms(NamedTuple):
     extra: Any = None  # what a subclass's own `terms` adds for its objective
 
 
-def mean_k(values):
+def mean_over_samples(values):
     """[K, B] -> [B]."""
     return tf.reduce_mean(values, axis=0)
 
@@ -39,10 +39,10 @@ def log_weights(terms):
 
 def elbo(terms):
     """mean_k log p(x|z_k) - KL(q || p), [B] (Kingma & Welling, 2014, eq. 3 and 7)."""
-    return mean_k(terms.log_px) - terms.kl
+    return mean_over_samples(terms.log_px) - terms.kl
 
 
-def iwae(log_w):
+def importance_weighted_bound(log_w):
     """log mean_k w_k, [K, B] -> [B] (Burda et al., 2016, eq. 8)."""
     samples = tf.cast(tf.shape(log_w)[0], log_w.dtype)
     return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(samples)
@@ -56,9 +56,9 @@ def normal_log_prob(z, mean, log_stddev):
 
 def normal_kl(mean, log_stddev):
     """KL(N(mean, diag stddev^2) || N(0, I)), [..., L] -> [...] (Kingma & Welling, 2014, appendix B)."""
-    return 0.5 * tf.reduce_sum(normal_kl_terms(mean, log_stddev), axis=-1)
+    return 0.5 * tf.reduce_sum(twice_normal_kl_by_dimension(mean, log_stddev), axis=-1)
 
 
-def normal_kl_terms(mean, log_stddev):
+def twice_normal_kl_by_dimension(mean, log_stddev):
     """Twice the KL of each latent dimension: mean^2 + stddev^2 - log stddev^2 - 1, [..., L]."""
     return tf.square(mean) + tf.exp(2.0 * log_stddev) - 2.0 * log_stddev - 1.0

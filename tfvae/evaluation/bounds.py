@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tfvae.distributions.terms import log_weights
 from tfvae.errors import UsageError
-from tfvae.objectives.geco.constraints import violations
+from tfvae.objectives.geco.constraints import stack_violations
 from tfvae.runtime import random_streams
-from tfvae.training.engine import compiles
+from tfvae.training.engine import uses_xla
 
 # Draws decoded at once: 100 images x 50 samples keep a 784-pixel batch at 16 MB.
 IMAGES, SAMPLES, ELEMENTS = 100, 50, 4_000_000
@@ -24,10 +24,10 @@ class Scorer:
 
     def __init__(self, model):
         self.model = model
-        self.bounds = getattr(model, "bounds", ())
-        room = ELEMENTS // (IMAGES * math.prod(model.image_shape[:2]) * model.likelihood.features)
+        self.constraints = getattr(model, "constraints", ())
+        room = ELEMENTS // (IMAGES * math.prod(model.image_shape[:2]) * model.likelihood.output_channels)
         self.chunk = max(1, min(SAMPLES, room))
-        jit = compiles(model)
+        jit = uses_xla(model)
         self.sums = tf.function(self._sums, jit_compile=jit, autograph=False, reduce_retracing=False)
 
     def _sums(self, x, labels, seed, samples):
@@ -39,8 +39,8 @@ class Scorer:
             "sq_err": tf.reduce_sum(terms.sq_err, axis=0),
             "rate": terms.kl * samples,
         }
-        if self.bounds:
-            found["violations"] = tf.reduce_sum(violations(self.bounds, terms), axis=1)
+        if self.constraints:
+            found["violations"] = tf.reduce_sum(stack_violations(self.constraints, terms), axis=1)
         return found
 
     def batch(self, x, labels, seed, samples):
@@ -52,7 +52,7 @@ class Scorer:
         total = None
         for index, start in enumerate(range(0, samples, self.chunk)):
             size = min(self.chunk, samples - start)
-            found = self.sums(x, labels, random_streams.fold(seed, index), size)
+            found = self.sums(x, labels, random_streams.fold_in(seed, index), size)
             found = {name: values.numpy().astype(np.float64) for name, values in found.items()}
             if total is not None:
                 log_w = np.logaddexp(total["log_w"], found["log_w"])
@@ -76,12 +76,12 @@ def score(model, images, samples=1, seed=0, dequantize=False, labels=None):
         raise UsageError(f"Expected samples >= 1. Received: {samples}.")
     scorer, parts = Scorer(model), []
     for start in range(0, len(images), IMAGES):
-        own = random_streams.fold(random_streams.fold((seed, 0), 7), start)
-        x = model.pixels(
-            tf.constant(images[start : start + IMAGES]), random_streams.fold(own, 0), dequantize=dequantize
+        own = random_streams.fold_in(random_streams.fold_in((seed, 0), 7), start)
+        x = model.prepare_pixels(
+            tf.constant(images[start : start + IMAGES]), random_streams.fold_in(own, 0), dequantize=dequantize
         )
         known = None if labels is None else tf.constant(labels[start : start + IMAGES], tf.int32)
-        parts.append(scorer.batch(x, known, random_streams.fold(own, 1), samples))
+        parts.append(scorer.batch(x, known, random_streams.fold_in(own, 1), samples))
     return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
 
 

@@ -73,7 +73,7 @@ def marginal_kl(mean, log_stddev, log_prior, draws=DRAWS, seed=0, rate=None):
     """
     if not draws >= 2:
         raise UsageError(f"Expected draws >= 2. Received: {draws}.")
-    which, z = aggregate_draws(mean, log_stddev, draws, random_streams.fold((seed, 0), 11))
+    which, z = aggregate_draws(mean, log_stddev, draws, random_streams.fold_in((seed, 0), 11))
     values = log_aggregate(z, mean, log_stddev)
     if rate is None:
         values -= np.asarray(log_prior(tf.constant(z, tf.float32)), np.float64)

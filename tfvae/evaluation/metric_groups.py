@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tfvae.distributions.densities import gaussian_distortion
 from tfvae.distributions.priors import Normal
 from tfvae.errors import UsageError
 from tfvae.evaluation import factor_probes, mmd, posterior_holes
@@ -15,12 +16,11 @@ from tfvae.evaluation.external_extractors import extractor_of
 from tfvae.evaluation.marginal_kl import aggregate_draws, marginal_kl
 from tfvae.evaluation.reconstruction_quality import reconstruction_errors
 from tfvae.evaluation.sample_distances import check_enough, picture_metrics
-from tfvae.experiments.theory.fixed_point import gaussian_distortion
 from tfvae.models import latent_statistics
 from tfvae.models import latent_views as decoding
-from tfvae.objectives.geco.constraint_status import TOLERANCE
 from tfvae.runtime import random_streams
-from tfvae.training import trainer
+from tfvae.runtime.constraint_band import TOLERANCE
+from tfvae.training import run_folder, trainer
 
 # Streams of randomness below the seed of the evaluation; `scores` and `marginal` have 7 and 11.
 PRIOR, AGGREGATE, CODES, PRIOR_CODES = 23, 29, 31, 37
@@ -63,10 +63,10 @@ def error_rows(model, images, labels, found, mse):
 
 def unit_rows(model, mean, log_stddev):
     """How many latent dimensions are in use; by KL too where the prior is N(0, I)."""
-    found = {"active_units": latent_statistics.active_units(mean), "latent": model.arch.latent}
+    found = {"active_units": latent_statistics.count_active_units(mean), "latent": model.arch.latent}
     if not standard(model):
         return found
-    return found | latent_statistics.collapse_report(mean, latent_statistics.kl_of_dimensions(mean, log_stddev))
+    return found | latent_statistics.report_collapse(mean, latent_statistics.kl_from_posteriors(mean, log_stddev))
 
 
 def standard(model):
@@ -76,13 +76,11 @@ def standard(model):
 
 def marginal_rows(model, mean, log_stddev, means, seed):
     """KL(q(z) || p(z)) and what the codes tell about the images, where q(z|x) is one normal."""
-    if not model.arch.one_normal or model.told is not None:
+    if not model.arch.has_normal_posterior or model.condition is not None:
         return {}
     found = marginal_kl(mean, log_stddev, model.prior.distribution(model.arch.encode).log_prob, seed=seed,
                         rate=means["rate"])  # fmt: skip
-    surgery = latent_statistics.elbo_surgery(
-        means["distortion"], means["rate"], means["nll"], found.kl, found.posteriors
-    )
+    surgery = latent_statistics.split_elbo(means["distortion"], means["rate"], means["nll"], found.kl, found.posteriors)
     half, shared = Z * found.standard_error, surgery["mutual_information"]
     rows = named(
         {
@@ -104,31 +102,31 @@ def marginal_rows(model, mean, log_stddev, means, seed):
 
 def mmd_rows(model, images, labels, seed):
     """MMD^2 of codes z ~ q(z) and draws of the prior, of every kind of architecture."""
-    if model.told is not None and model.told.name != "labels" or len(images) < 10:
+    if model.condition is not None and model.condition.name != "labels" or len(images) < 10:
         return {}
     codes = []
     for start in range(0, min(len(images), CODES_COUNT), latent_statistics.BATCH):
         rows = slice(start, min(start + latent_statistics.BATCH, CODES_COUNT))
-        own = random_streams.fold(random_streams.fold((seed, 0), CODES), start)
+        own = random_streams.fold_in(random_streams.fold_in((seed, 0), CODES), start)
         codes.append(model.terms(tf.constant(images[rows]), 1, own, **model.known(labels[rows])).z[0])
     codes = np.concatenate(codes)
-    prior = model.prior.sample(len(codes), random_streams.fold((seed, 0), PRIOR_CODES), model.arch.encode).numpy()
+    prior = model.prior.sample(len(codes), random_streams.fold_in((seed, 0), PRIOR_CODES), model.arch.encode).numpy()
     found = half_splits(lambda a, b: [mmd.mmd2(a, b)], (codes, prior), seed=seed)
     return named({"mmd": [part[0] for part in found]}) | {"mmd_codes": len(codes)}
 
 
 def hole_rows(model, images, seed):
     """Holes of the prior, overlap of posteriors and the decoder's distance from g*, by the training images."""
-    if not model.arch.one_normal or model.told is not None:
+    if not model.arch.has_normal_posterior or model.condition is not None:
         return {}
     images = images[: min(POSTERIORS, max(2, NUMBERS // math.prod(model.image_shape)))]
-    mean, log_stddev = latent_statistics.posteriors(model, images)
+    mean, log_stddev = latent_statistics.encode_images(model, images)
     x = [
-        model.pixels(tf.constant(images[i : i + latent_statistics.BATCH]), (0, 0))
+        model.prepare_pixels(tf.constant(images[i : i + latent_statistics.BATCH]), (0, 0))
         for i in range(0, len(images), latent_statistics.BATCH)
     ]
     x = np.concatenate(x).reshape(len(images), -1)
-    own = random_streams.fold((seed, 0), PRIOR), random_streams.fold((seed, 0), AGGREGATE)
+    own = random_streams.fold_in((seed, 0), PRIOR), random_streams.fold_in((seed, 0), AGGREGATE)
     drawn = {
         "prior": model.prior.sample(posterior_holes.DRAWS, own[0], model.arch.encode).numpy(),
         "posterior": aggregate_draws(mean, log_stddev, posterior_holes.DRAWS, own[1])[1].astype(np.float32),
@@ -141,7 +139,7 @@ def hole_rows(model, images, seed):
             rows["hole_mass"] = posterior_holes.hole_mass(found.log_q - log_p)
             rows["reverse_kl"] = of_mean(log_p - found.log_q)
         rows[f"overlap_{name}"] = of_mean(found.overlap)
-        g = decoding.decode(model, z).reshape(len(z), -1)
+        g = decoding.decode_codes(model, z).reshape(len(z), -1)
         rows[f"decoder_gap_{name}"] = of_mean(posterior_holes.decoder_gap(g, found.optimum))
     stated = {
         "hole_threshold": posterior_holes.THRESHOLD,
@@ -169,7 +167,7 @@ def constraint_rows(model, found):
             "scale": bound.scale,
             "met": bool(values.mean() <= TOLERANCE * bound.scale),
         }
-        for bound, values in zip(getattr(model, "bounds", ()), found.get("violations", ()))
+        for bound, values in zip(getattr(model, "constraints", ()), found.get("violations", ()))
     ]
 
 
@@ -189,20 +187,20 @@ def evaluate(run, split="test", samples=100, limit=0, seed=0, pictures=0, say=la
         say: called with a line before anything that takes long.
     """
     begun = time.perf_counter()
-    found_run = trainer.find(run)
-    config, model = found_run.config, trainer.load(run)
+    found_run = run_folder.open_run(run)
+    config, model = found_run.config, trainer.load_run(run)
     if split not in ("train", "validation", "test"):
         raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
-    images, labels = (array[: limit or None] for array in trainer.data_of(config, split))
+    images, labels = (array[: limit or None] for array in trainer.load_split(config, split))
     if not len(images):
         raise UsageError(f"Expected images in split {split!r}. Received: none (validation={config.validation}).")
     if pictures:  # what it may lack is said before anything takes long
         check_enough(pictures, len(images))
         extractor = extractor_of(extractor, config.dataset, config.raw_dir, trust, say)
-    train_images, train_labels = trainer.data_of(config, "train")
+    train_images, train_labels = trainer.load_split(config, "train")
     found = score(model, images, samples, seed, labels=labels)
     mse = fitted_mse(model, train_images, seed, train_labels)
-    mean, log_stddev = latent_statistics.posteriors(model, images, labels)
+    mean, log_stddev = latent_statistics.encode_images(model, images, labels)
     rows = bound_rows(model, images, labels, found, samples, seed) | error_rows(model, images, labels, found, mse)
     return {
         "run": str(found_run.path),

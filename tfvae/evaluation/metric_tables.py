@@ -1,6 +1,6 @@
 """What `evaluate` found, as readable text: groups, each number with its 95% interval and its unit."""
 
-from tfvae.cli.inspection_verbs import aligned, text_of
+from tfvae.runtime.tables import format_cell, format_table
 
 NATS, SHARE = "nats per image", "share"
 # {title: {name: unit}}; a name with [...] behind it is of its family.
@@ -45,7 +45,7 @@ def cells(value, unit):
         return "", f"{numbers}{' ...' if len(value) > SHOWN else ''} {unit}"
     if isinstance(value, str):
         return "", value
-    return f"{value:.6g}" if isinstance(value, float) else text_of(value), unit
+    return f"{value:.6g}" if isinstance(value, float) else format_cell(value), unit
 
 
 def interval_text(found, name):
@@ -88,4 +88,4 @@ def table(found):
             lines += [(title, "", "", ""), *rows]
     if found["constraints"]:
         lines += [("constraints", "", "", ""), *constraint_rows(found)]
-    return head + "\n" + aligned(lines)
+    return head + "\n" + format_table(lines)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 from tfvae.evaluation.feature_distances import checked, squared_distances
 from tfvae.evaluation.marginal_kl import in_turn, log_aggregate
 
@@ -31,7 +31,7 @@ def mmd2(a, b, *, kernel="rbf", width=0.0):
         width: > 0; 0 takes sqrt(L), the scale of distances under N(0, I), as the objective `info` does.
     """
     if kernel not in KERNELS:
-        raise UsageError(unknown("kernel", kernel, KERNELS))
+        raise UsageError(describe_unknown("kernel", kernel, KERNELS))
     if not width >= 0:
         raise UsageError(f"Expected width >= 0. Received: {width}.")
     a, b = checked(a, b)

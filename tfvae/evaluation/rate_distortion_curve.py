@@ -3,12 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from tfvae.cli.inspection_verbs import csv_bytes
 from tfvae.errors import UsageError
 from tfvae.plots.planes import information_plane, lower_hull
 from tfvae.runtime import files, random_streams
-from tfvae.training import trainer
-from tfvae.training.engine import compiles
+from tfvae.runtime.tables import format_csv
+from tfvae.training import run_folder, trainer
+from tfvae.training.engine import uses_xla
 
 BATCH = 200
 
@@ -22,36 +22,36 @@ def rd_curve(run, points=9, split="test", limit=0, seed=0, values=None):
     Raises:
         UsageError: the model was not trained with condition=beta:... or kappa:...
     """
-    found, model = told_a_range(run)
-    images = trainer.data_of(found.config, split)[0]
+    found, model = open_range_conditioned_run(run)
+    images = trainer.load_split(found.config, split)[0]
     images = images[: limit or None]
     measure = tf.function(
-        lambda x, value, index: model.measures(
-            model.terms(x, 1, random_streams.fold((seed, 3), index), condition=value)
+        lambda x, value, index: model.metric_columns(
+            model.terms(x, 1, random_streams.fold_in((seed, 3), index), condition=value)
         ),
-        jit_compile=compiles(model),
+        jit_compile=uses_xla(model),
         autograph=False,
     )
     rows = []
-    for value in np.geomspace(model.told.low, model.told.high, points) if values is None else values:
+    for value in np.geomspace(model.condition.low, model.condition.high, points) if values is None else values:
         total = {}
         for index, start in enumerate(range(0, len(images), BATCH)):
             logs = measure(images[start : start + BATCH], tf.constant(value, tf.float32), tf.constant(index))
             total = {name: total.get(name, 0.0) + float(tf.reduce_sum(logs[name])) for name in logs}
         means = {name: total[name] / len(images) for name in ("rate", "distortion", "sq_err", "elbo")}
-        off = {"off": means["sq_err"] / value**2 - 1.0} if model.told.name == "kappa" else {}
-        rows.append({model.told.name: float(value), **means, **off})
+        off = {"off": means["sq_err"] / value**2 - 1.0} if model.condition.name == "kappa" else {}
+        rows.append({model.condition.name: float(value), **means, **off})
     return rows
 
 
-def told_a_range(run):
+def open_range_conditioned_run(run):
     """(run, model) of a run that was told beta or kappa.
 
     Raises:
         UsageError: it was not.
     """
-    found, model = trainer.find(run), trainer.load(run)
-    if getattr(model.told, "name", "") not in ("beta", "kappa"):
+    found, model = run_folder.open_run(run), trainer.load_run(run)
+    if getattr(model.condition, "name", "") not in ("beta", "kappa"):
         raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {found.path}.")
     return found, model
 
@@ -62,15 +62,15 @@ def codes(run, points=5, split="test", limit=2000, seed=0):
     The same two dimensions everywhere, those whose means vary most at the value that uses them most (seed 003, fig. 2:
     the posteriors of one model stay aligned while they shrink to the prior).
     """
-    found, model = told_a_range(run)
-    images, labels = (array[:limit] for array in trainer.data_of(found.config, split))
-    values = np.geomspace(model.told.low, model.told.high, points)
+    found, model = open_range_conditioned_run(run)
+    images, labels = (array[:limit] for array in trainer.load_split(found.config, split))
+    values = np.geomspace(model.condition.low, model.condition.high, points)
     ends = [[part.numpy() for part in model.encode(tf.constant(images), float(value))] for value in values]
     spread = [mean.var(0) for mean, _ in ends]
     first, second = np.argsort(-max(spread, key=np.sum), kind="stable")[:2]
-    noise = random_streams.normal([len(images), 2], random_streams.fold((seed, 0), 19)).numpy()
+    noise = random_streams.normal([len(images), 2], random_streams.fold_in((seed, 0), 19)).numpy()
     return {
-        f"{model.told.name} {value:.3g}": (mean[:, [first, second]] + stddev[:, [first, second]] * noise, labels)
+        f"{model.condition.name} {value:.3g}": (mean[:, [first, second]] + stddev[:, [first, second]] * noise, labels)
         for value, (mean, stddev) in zip(values, ends)
     }
 
@@ -85,7 +85,7 @@ def area(rows, y="sq_err"):
 def write_curve(rows, folder):
     """``rd_curve.csv`` and ``rd_curve.png`` in `folder`: -> their paths."""
     name = next(iter(rows[0]))
-    files.write_bytes(folder / "rd_curve.csv", csv_bytes(rows))
+    files.write_bytes(folder / "rd_curve.csv", format_csv(rows))
     points = [{"label": f"{row[name]:.3g}", "group": name, "x": row["rate"], "y": row["sq_err"]} for row in rows]
     title = f"One model, {name} from {rows[0][name]:.3g} to {rows[-1][name]:.3g}"
     picture = information_plane(points, folder / "rd_curve.png", y_label="|x - g(z)|^2, sum over pixels", title=title)

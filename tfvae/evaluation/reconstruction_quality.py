@@ -32,10 +32,10 @@ def reconstruction_errors(model, images, labels=None):
     known = model.known(labels).get("condition")
     found = {"ssim": [], "psnr": []}
     for start in range(0, len(images), BATCH):
-        x = model.pixels(tf.constant(images[start : start + BATCH]), (0, 0))
+        x = model.prepare_pixels(tf.constant(images[start : start + BATCH]), (0, 0))
         told = None if known is None else tf.constant(known[start : start + BATCH])
-        if model.told is not None and told is None:
-            told = model.told.of(x)
+        if model.condition is not None and told is None:
+            told = model.condition.values_from_images(x)
         g = model.decode(model.encode(x, told)[0], told).numpy()
         for name, values in (("ssim", ssim(x.numpy(), g)), ("psnr", psnr(x.numpy(), g))):
             if values is not None:

@@ -58,8 +58,8 @@ def picture_metrics(model, extractor, images, count, seed=0):
     """
     check_enough(count, len(images))
     labels = None
-    if model.told is not None and model.told.name == "labels":
-        labels = np.arange(count) % model.told.width
+    if model.condition is not None and model.condition.name == "labels":
+        labels = np.arange(count) % model.condition.width
     fake, logits = extractor(sampled(model, count, seed, labels))
     found = compared(extractor(images)[0], fake, seed)
     if labels is not None and logits is not None:

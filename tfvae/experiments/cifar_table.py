@@ -12,9 +12,9 @@ import math
 import tensorflow as tf
 
 from tfvae.experiments.tuning import SQUARED_ERROR
-from tfvae.export import loading
 from tfvae.plots import curves, grids
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 KAPPA = 0.6 * math.sqrt(32)
 FIXED = {"dataset": "cifar10", "arch": "convdraw:steps=1,hidden=32,latent=8", "batch_size": 100,
@@ -33,9 +33,9 @@ def run(lab):
     rows = [row_of(lab, label, one) for label, one in found.items()]
     lab.table("models", rows, "Test images")
     lab.text("The seed's column 'Marginal KL' is a mean KL: compare it with ours of that name.")
-    x = tf.constant(trainer.data_of(found["GECO"].config, "test")[0][:20], tf.float32) / 255
+    x = tf.constant(trainer.load_split(found["GECO"].config, "test")[0][:20], tf.float32) / 255
     for label, one in found.items():
-        model, stem = loading.load(one.path), label.split()[0].lower()
+        model, stem = load.load(one.path), label.split()[0].lower()
         path = grids.pair_grid(
             x.numpy(), model.reconstruct(x, (1, 1)).numpy(), lab.place(f"{stem}-reconstructions.png")
         )

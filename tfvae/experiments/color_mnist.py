@@ -7,9 +7,9 @@ images.
 
 import tensorflow as tf
 
-from tfvae.export import loading
 from tfvae.plots import curves, grids
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 KAPPA = 4.0
 FIXED = {"dataset": "color_mnist", "arch": "convdraw:steps=4,hidden=32,latent=2", "batch_size": 64,
@@ -42,9 +42,9 @@ def run(lab):
 
 
 def pictures(lab, label, one):
-    model, stem = loading.load(one.path), label.split(",")[0].lower()
+    model, stem = load.load(one.path), label.split(",")[0].lower()
     lab.samples(one, f"{stem}-samples.png", f"{label}: samples", count=64, columns=16)
-    x = tf.constant(trainer.data_of(one.config, "test")[0][:10], tf.float32) / 255
+    x = tf.constant(trainer.load_split(one.config, "test")[0][:10], tf.float32) / 255
     path = grids.pair_grid(x.numpy(), model.reconstruct(x, (1, 1)).numpy(), lab.place(f"{stem}-reconstructions.png"))
     lab.picture(path, f"{label}: test images above their reconstructions")
 

@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
-from tfvae.export import loading
 from tfvae.models import latent_views as pictures_of
 from tfvae.plots import grids
 from tfvae.reports import run_figures
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 CONVDRAW = "convdraw:steps={},hidden=32,latent=2"
 ARCHS = {
@@ -59,7 +59,7 @@ def compare(lab):
     rows = []
     for label in ARCHS:
         own = [row for row in each if row["model"] == label]
-        model = loading.load(found[label, 0].path)
+        model = load.load(found[label, 0].path)
         rows.append({"model": label, "parameters": model.count_params() - 1, "NLL": mean(own, "NLL"),
                      "95% +-": half_width([row["NLL"] for row in own]), "-ELBO": mean(own, "-ELBO"),
                      "rate": mean(own, "rate"), "training minutes": mean(own, "minutes")})  # fmt: skip
@@ -92,7 +92,7 @@ def labels(lab):
                      "minutes": one.rows[-1]["seconds"] / 60})  # fmt: skip
         path = lab.place(f"labels-{label.split(',')[0].lower()}.png")
         told = np.repeat(np.arange(10), 10)
-        grids.image_grid(loading.load(one.path).sample(100, (1, 0), condition=told).numpy(), path, 10)
+        grids.image_grid(load.load(one.path).sample(100, (1, 0), condition=told).numpy(), path, 10)
         pictures.append((path, f"{label}: a row for each label"))
     lab.table("labels", rows, "Told the label, four epochs")
     for path, caption in pictures:
@@ -110,9 +110,11 @@ def complete(lab):
     for part, one in lab.runs(asked).items():
         scores = lab.measured(one, limit=IMAGES)
         rows.append({"shown": part, "-ELBO": -scores["elbo"], "rate": scores["rate"]})
-        images = trainer.data_of(one.config, "test")[0][:8].astype(np.float32) / 255
-        model = loading.load(one.path)
-        path = run_figures.completion_grid(images, pictures_of.completions(model, images, 8), lab.place(PARTS[part]))
+        images = trainer.load_split(one.config, "test")[0][:8].astype(np.float32) / 255
+        model = load.load(one.path)
+        path = run_figures.completion_grid(
+            images, pictures_of.complete_images(model, images, 8), lab.place(PARTS[part])
+        )
         lab.picture(path, f"{part}: the image, what the model is shown, and eight ways it goes on")
     lab.table("parts", rows, "Shown a part of the image, two epochs")
     lab.verdict("0.14", "the paper's conditional ConvDraw on CelebA", None,

@@ -10,14 +10,14 @@ beta / 2.
 import numpy as np
 import tensorflow as tf
 
+from tfvae.distributions.densities import gaussian_distortion
 from tfvae.evaluation.bounds import IMAGES, Scorer
 from tfvae.experiments import square
-from tfvae.experiments.theory.fixed_point import gaussian_distortion
 from tfvae.experiments.tuning import SQUARED_ERROR
-from tfvae.export import loading
 from tfvae.plots import curves
 from tfvae.plots.style import COLOURS, SMALL, dress, new_figure, save_figure
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=32", "schedule": "cosine", "epochs": 20}
 SEEDS = (0, 1, 2)
@@ -68,8 +68,8 @@ def row_of(lab, label, one, stars):
 def gamma_of(one, star):
     """sigma^2 at the end of training."""
     if one.config.likelihood.endswith("shared"):
-        likelihood = loading.load(one.path).likelihood
-        return float(likelihood.raw_and_scale(tf.zeros([1, 1, likelihood.features]))[1]) ** 2
+        likelihood = load.load(one.path).likelihood
+        return float(likelihood.raw_and_scale(tf.zeros([1, 1, likelihood.output_channels]))[1]) ** 2
     return star if not one.config.likelihood.endswith("optimal") else one.rows[-1]["sq_err"] / DIMS
 
 
@@ -132,7 +132,7 @@ def minima(heights):
 
 def along(one, other, images):
     """Error and KL at weights (1 - t) one + t other for each t of `PLACES`, [T] each, with the same noise."""
-    model, end = loading.load(one.path), loading.load(other.path)
+    model, end = load.load(one.path), load.load(other.path)
     mine, theirs = (part.arch.trainable_variables for part in (model, end))
     start = [v.numpy() for v in mine]
     step = [b.numpy() - a for a, b in zip(start, theirs)]
@@ -146,7 +146,7 @@ def along(one, other, images):
 
 
 def slices(lab, found):
-    images = trainer.data_of(found["optimal gamma, seed 0"].config, "test")[0][:SLICED]
+    images = trainer.load_split(found["optimal gamma, seed 0"].config, "test")[0][:SLICED]
     images = images[: len(images) // IMAGES * IMAGES]
     ends = {"from learnt to learnt, another seed": ("optimal gamma, seed 0", "optimal gamma, seed 1"),
             "from learnt to fixed, same seed": ("optimal gamma, seed 0", "gamma fixed, seed 0")}  # fmt: skip

@@ -6,8 +6,8 @@ training epochs. 100 epochs where the seed has 200; those were run once, before 
 lambda's peak is that of the epochs' ends.
 """
 
-from tfvae.objectives.geco.constraint_status import met_since
 from tfvae.plots import curves
+from tfvae.runtime.constraint_band import met_since
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=200", "likelihood": "gaussian"}
 KAPPAS = (3, 4, 5)

@@ -12,11 +12,11 @@ from scipy.stats import norm, spearmanr
 
 from tfvae.evaluation.posterior_holes import decoder_gap, weights_at
 from tfvae.experiments.second_stage_samples import FEATURES, FIXED, MODELS, PICTURES
-from tfvae.export import loading
 from tfvae.models import latent_statistics
 from tfvae.models import latent_views as decoding
 from tfvae.plots import grids
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 DRAWS = 500  # of the prior, for the pictures
 SHOWN = 12
@@ -63,13 +63,13 @@ def noise_of(one):
 
 def draws_of(lab, one):
     """Draws of the prior with what `weights_at` finds there: {z, g, optimum, overlap, log_ratio, gap}."""
-    model = loading.load(one.path)
-    images = trainer.data_of(one.config, "train")[0]
-    mean, log_stddev = latent_statistics.posteriors(model, images)
+    model = load.load(one.path)
+    images = trainer.load_split(one.config, "train")[0]
+    mean, log_stddev = latent_statistics.encode_images(model, images)
     z = np.random.default_rng(5).standard_normal((DRAWS, mean.shape[1]))
     x = images.reshape(len(images), -1).astype(np.float32) / 255
     found = weights_at(z, mean, log_stddev, x)
-    g = decoding.decode(model, z)
+    g = decoding.decode_codes(model, z)
     return {
         "g": g, "optimum": found.optimum.reshape(g.shape), "overlap": found.overlap,
         "log_ratio": found.log_q - norm.logpdf(z).sum(1), "gap": decoder_gap(g.reshape(DRAWS, -1), found.optimum),

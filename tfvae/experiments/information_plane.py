@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfvae.experiments.theory.fixed_point import gaussian_distortion
+from tfvae.distributions.densities import gaussian_distortion
 from tfvae.experiments.tuning import SQUARED_ERROR, between, tuned_beta
-from tfvae.export import loading
 from tfvae.models import latent_views
 from tfvae.plots import curves, grids, planes
 from tfvae.runtime import random_streams
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=200", "epochs": 40}
 KAPPAS, BETAS = (3, 4, 5), (0.5, 1.0, 2.0)
@@ -101,9 +101,9 @@ def total_variation(images):
 
 def sharpness(found):
     """{label: total variation of samples of the prior, over that of test images}."""
-    test = trainer.data_of(found[ELBO].config, "test")[0][:DRAWN] / 255
+    test = trainer.load_split(found[ELBO].config, "test")[0][:DRAWN] / 255
     return {
-        label: total_variation(loading.load(one.path).sample(DRAWN, (1, 0)).numpy()) / total_variation(test)
+        label: total_variation(load.load(one.path).sample(DRAWN, (1, 0)).numpy()) / total_variation(test)
         for label, one in found.items()
     }
 
@@ -180,15 +180,15 @@ def tuned_table(lab, found):
 def images(lab, found):
     """Figures 4 and 5."""
     told = [*map(geco, KAPPAS), HALF, ELBO]
-    models = {label: loading.load(found.runs[label].path) for label in told}
-    x = tf.constant(trainer.data_of(found.runs[ELBO].config, "test")[0][:SHOWN], tf.float32) / 255
+    models = {label: load.load(found.runs[label].path) for label in told}
+    x = tf.constant(trainer.load_split(found.runs[ELBO].config, "test")[0][:SHOWN], tf.float32) / 255
     board = [x.numpy(), *(model.reconstruct(x, (1, 1)).numpy() for model in models.values())]
     path = grids.image_grid(
         np.concatenate(board), lab.place("reconstructions.png"), SHOWN, row_labels=["test images", *told]
     )
     lab.picture(path, "Figure 4: reconstructions of the same test images")
     z = random_streams.normal([3, LATENT], random_streams.as_seed((0, 5)))
-    decoded = [latent_views.decode(model, z) for model in models.values()]
+    decoded = [latent_views.decode_codes(model, z) for model in models.values()]
     path = grids.image_grid(np.stack(decoded, axis=1).reshape(-1, *x.shape[1:]), lab.place("samples.png"), len(told), 4,
                             row_labels=["z1", "z2", "z3"], column_labels=told)  # fmt: skip
     lab.picture(path, "Figure 5: the same z1, z2, z3 in R^200 decoded by each model")

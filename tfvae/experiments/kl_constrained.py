@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.experiments.tuning import SQUARED_ERROR
-from tfvae.export import loading
 from tfvae.plots import curves, grids, planes
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 EPSILONS = (5.0, 10.0, 20.0)
 FIXED = {
@@ -66,8 +66,8 @@ def pictures(lab, bound, fixed):
     for column, log in (("rate", False), ("lambda", True)):
         path = curves.compare_curves({k: v.rows for k, v in bound.items()}, column, lab.place(f"{column}.png"), log=log)
         lab.picture(path, f"{column} over the epochs under the bound")
-    x = tf.constant(trainer.data_of(next(iter(bound.values())).config, "test")[0][:SHOWN], tf.float32) / 255
-    board = [x.numpy(), *(loading.load(one.path).reconstruct(x, (1, 1)).numpy() for one in bound.values())]
+    x = tf.constant(trainer.load_split(next(iter(bound.values())).config, "test")[0][:SHOWN], tf.float32) / 255
+    board = [x.numpy(), *(load.load(one.path).reconstruct(x, (1, 1)).numpy() for one in bound.values())]
     path = grids.image_grid(np.concatenate(board), lab.place("reconstructions.png"), SHOWN,
                             row_labels=["test images", *bound])  # fmt: skip
     lab.picture(path, "What so many nats let through: reconstructions of test images")

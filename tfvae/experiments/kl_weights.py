@@ -10,10 +10,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from tfvae.experiments import latent_sizes
-from tfvae.export import loading
 from tfvae.models import latent_views
 from tfvae.plots import grids, latent_figures
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 WEIGHTS = (1.0, 5.0, 10.0, 40.0)
 SEEDS = (0, 1)
@@ -60,13 +60,13 @@ def planes_of(lab, digits):
     values = latent_views.span_values(3.0, STEPS)
     rows, labels = [], []
     for weight, one in digits.items():
-        model = loading.load(one.path)
-        path = latent_figures.manifold_2d(latent_views.manifold(model, 20), lab.place(f"manifold-{weight}.png"))
+        model = load.load(one.path)
+        path = latent_figures.manifold_2d(latent_views.decode_manifold(model, 20), lab.place(f"manifold-{weight}.png"))
         lab.picture(path, f"KL weight {weight}: the plane of z, at the quantiles of the prior")
         for axis in range(2):
             z = np.zeros((STEPS, 2), np.float32)
             z[:, axis] = values
-            rows.append(latent_views.decode(model, z))
+            rows.append(latent_views.decode_codes(model, z))
             labels.append(f"weight {weight}, z{axis + 1}")
     path = grids.image_grid(np.concatenate(rows), lab.place("axes.png"), STEPS, row_labels=labels,
                             column_labels=[f"{value:+.1f}" for value in values], group=2)  # fmt: skip
@@ -77,11 +77,11 @@ def traversals(lab, shapes, scores):
     """Of the best separated and of weight 1, the same picture."""
     best = max(scores, key=lambda row: row["MIG"])["KL weight, seed"]
     for label in dict.fromkeys((f"1, seed {SEEDS[0]}", best)):
-        model = loading.load(shapes[label].path)
-        images = trainer.data_of(shapes[label].config, "test")[0][:500] / np.float32(255)
-        dims = latent_views.most_active(model, images, 6)
+        model = load.load(shapes[label].path)
+        images = trainer.load_split(shapes[label].config, "test")[0][:500] / np.float32(255)
+        dims = latent_views.find_active_dimensions(model, images, 6)
         kl = model.kl_per_dimension(images).numpy()
-        board = latent_views.traversal(model, images[0], dims, steps=STEPS)
+        board = latent_views.traverse(model, images[0], dims, steps=STEPS)
         name = f"traversal-{label.replace(', seed ', '-')}.png"
         path = latent_figures.traversal_grid(
             board, lab.place(name), dims, latent_views.span_values(steps=STEPS), kl[dims]

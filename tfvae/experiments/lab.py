@@ -6,15 +6,19 @@ import shutil
 import time
 
 from tfvae import specs
-from tfvae.cli.inspection_verbs import csv_bytes, markdown
-from tfvae.cli.training_verbs import Interrupts, check_names
 from tfvae.config import Config
 from tfvae.errors import TfvaeError
+from tfvae.plots import grids
 from tfvae.reports import comparison
 from tfvae.runtime import files
-from tfvae.runtime.progress_reporters import Plain
-from tfvae.training.run_folder import family, find
-from tfvae.training.sweep import Trial, train_all
+from tfvae.runtime.interrupts import StopSignal
+from tfvae.runtime.progress_reporters import PlainReporter
+from tfvae.runtime.tables import format_csv, format_markdown
+from tfvae.training.preflight import check_part_names
+from tfvae.training.run_folder import find_runs_folder, open_run
+from tfvae.training.second_stage import train_second_stage
+from tfvae.training.sweep import Trial, train_trials
+from tfvae.zoo import load as loading
 
 QUICK = {"epochs": 2, "limit": 2000}  # at most; to see that a recipe works
 QUICK_IMAGES, QUICK_SAMPLES = 200, 10
@@ -29,7 +33,7 @@ class Stopped(TfvaeError):
 
 def plain_objective(spec):
     """A spec without the options that are the defaults, as the command line writes it: 'geco:kappa=4' -> 'geco'."""
-    name, options = specs.parse(spec)
+    name, options = specs.parse_spec(spec)
     defaults = specs.read_signatures(*specs.TABLES["objective"])[name][1]
     return specs.format_spec(name, {key: value for key, value in options.items() if defaults.get(key) != value})
 
@@ -46,16 +50,16 @@ def config_of(settings, quick=False):
 
 def folder_of(config, root):
     """Where the run of these settings is, whoever trained it, a finished one first; else where to put it."""
-    home = family(config, root)
+    home = find_runs_folder(config, root)
     found = [path for path in sorted(home.glob("*-*")) if same(path, config)]
-    found.sort(key=lambda path: find(path).status != "finished")
+    found.sort(key=lambda path: open_run(path).status != "finished")
     return found[0] if found else home / f"experiment-{config.hash}"
 
 
 def same(path, config):
     """Whether `path` is a run of these settings; options of its objective that are the defaults may be spelt out."""
     try:
-        stored = find(path).config
+        stored = open_run(path).config
     except TfvaeError:  # not a run, or not one of this version
         return False
     return dataclasses.replace(stored, objective=plain_objective(stored.objective)) == config
@@ -71,7 +75,7 @@ class Lab:
 
     def __init__(self, name, output, root="runs", quick=False, jobs=1, say=None):
         self.name, self.root, self.quick, self.jobs = name, root, quick, jobs
-        self.folder, self.say = output / name, say or Plain().line
+        self.folder, self.say = output / name, say or PlainReporter().line
         self.parts, self.verdicts, self.begun, self.minutes = [], [], time.monotonic(), {}
         files.make_folder(self.folder)
 
@@ -87,16 +91,16 @@ class Lab:
         trials = {}
         for label, settings in asked.items():
             config = config_of(settings, self.quick)
-            check_names(config)
+            check_part_names(config)
             trials[label] = Trial(config, f"{self.name}: {label}", folder_of(config, self.root))
         waiting = {trial.path: trial for trial in trials.values() if trial.status != "finished"}
-        with Interrupts() as stop:
-            failed = train_all(waiting.values(), self.jobs, self.root, stop, self.say)
+        with StopSignal() as stop:
+            failed = train_trials(waiting.values(), self.jobs, self.root, stop, self.say)
         if stop():
             raise Stopped("stopped and saved; the same command goes on.")
         if failed:
             raise TfvaeError(f"Expected all runs to finish. Received: {failed[0].differs} failed; see {failed[0].log}.")
-        found = {label: find(trial.path) for label, trial in trials.items()}
+        found = {label: open_run(trial.path) for label, trial in trials.items()}
         self.minutes |= {run.path: run.rows[-1]["seconds"] / 60 for run in found.values()}
         return found
 
@@ -106,10 +110,12 @@ class Lab:
 
     def staged(self, run, prior):
         """The run with another prior, fitted to its codes (`tfvae second-stage`), cached beside it."""
-        from tfvae.training.second_stage import second_stage
-
         path = run.path.with_name(f"{run.path.name}+{re.sub(r'[^a-z0-9]+', '-', prior)}")
-        return find(path) if path.exists() else second_stage(run.path, prior, run_dir=str(path), root=str(self.root))
+        return (
+            open_run(path)
+            if path.exists()
+            else train_second_stage(run.path, prior, run_dir=str(path), root=str(self.root))
+        )
 
     def measured(self, run, split="test", samples=1, limit=0, pictures=0):
         """What `tfvae evaluate` finds, cached in the run's folder."""
@@ -126,9 +132,9 @@ class Lab:
     def table(self, name, rows, title=""):
         """Rows (dicts of the same keys) as a table of the page, and in full as ``name.csv``."""
         columns = list(rows[0])
-        files.write_bytes(self.folder / f"{name}.csv", csv_bytes(rows))
+        files.write_bytes(self.folder / f"{name}.csv", format_csv(rows))
         self.parts += [f"## {title}"] if title else []
-        self.parts.append(markdown([columns, *([cell(row[key]) for key in columns] for row in rows)]))
+        self.parts.append(format_markdown([columns, *([cell(row[key]) for key in columns] for row in rows)]))
 
     def place(self, name):
         """The path of a picture, for a function that writes it; the page shows it with `picture`."""
@@ -142,9 +148,6 @@ class Lab:
 
     def samples(self, one, name, caption, count=40, columns=20):
         """`count` samples of a run as the picture `name`, from the same seed in all recipes."""
-        from tfvae.export import loading
-        from tfvae.plots import grids
-
         images = loading.load(one.path).sample(count, (1, 0)).numpy()
         self.picture(grids.image_grid(images, self.place(name), columns), caption)
 
@@ -171,7 +174,7 @@ class Lab:
         command = f"tfvae experiment run {self.name}{' --quick' * self.quick}"
         budget = f"Budget: {len(self.minutes)} runs, {minutes:.1f} minutes of training in all. Made by  `{command}`."
         lines = [f"# {title}", doc.split("\n\n", 1)[-1].strip(), kind, budget]
-        lines += ["## Verdicts", markdown([["seed rows", "claim", "verdict", "figures"], *(
+        lines += ["## Verdicts", format_markdown([["seed rows", "claim", "verdict", "figures"], *(
             [", ".join(v["rows"]), v["claim"], v["outcome"], v["because"]] for v in self.verdicts)])]  # fmt: skip
         text = "\n\n".join(part for part in [*lines, *self.parts] if part) + "\n"
         files.write_bytes(self.folder / "README.md", text.encode())

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.experiments.second_stage_samples import PICTURES
-from tfvae.export import loading
 from tfvae.plots import grids
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 SIZES = (2, 10, 25, 50)
 FIXED = {"dataset": "mnist", "likelihood": "bernoulli", "schedule": "cosine", "epochs": 20}
@@ -22,10 +22,10 @@ COLUMNS = 16
 
 def run(lab):
     found = lab.runs({f"H = {size}": FIXED | {"arch": f"mlp:widths=512-256,latent={size}"} for size in SIZES})
-    samples = {label: loading.load(one.path).sample(500, (1, 0)).numpy() for label, one in found.items()}
+    samples = {label: load.load(one.path).sample(500, (1, 0)).numpy() for label, one in found.items()}
     rows = [row_of(lab, label, one, samples[label]) for label, one in found.items()]
     lab.table("sizes", rows, "Samples and reconstructions, by the size of the latent space")
-    of_test = greyness(trainer.data_of(next(iter(found.values())).config, "test")[0] / 255.0)
+    of_test = greyness(trainer.load_split(next(iter(found.values())).config, "test")[0] / 255.0)
     lab.text("'grey' is the mean of 4 x (1 - x) over the pixels of 500 samples (mean images), 0 if all are black or "
              f"white; of the test images it is {of_test:.3f}.")  # fmt: skip
     pictures(lab, found, samples)
@@ -54,9 +54,9 @@ def pictures(lab, found, samples):
     board = np.concatenate([images[: 2 * COLUMNS] for images in samples.values()])
     path = grids.image_grid(board, lab.place("samples.png"), COLUMNS, row_labels=labels, group=2)
     lab.picture(path, "Samples, mean images, two rows of each size")
-    images = trainer.data_of(next(iter(found.values())).config, "test")[0][:COLUMNS]
+    images = trainer.load_split(next(iter(found.values())).config, "test")[0][:COLUMNS]
     x = tf.constant(images, tf.float32) / 255
-    again = [loading.load(one.path).reconstruct(x, (1, 1)).numpy() for one in found.values()]
+    again = [load.load(one.path).reconstruct(x, (1, 1)).numpy() for one in found.values()]
     path = grids.image_grid(np.concatenate([x.numpy(), *again]), lab.place("reconstructions.png"), COLUMNS,
                             row_labels=["test images", *found])  # fmt: skip
     lab.picture(path, "Reconstructions of test images")

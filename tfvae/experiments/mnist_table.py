@@ -7,9 +7,9 @@ sigma^2 = 1/2, up to a constant.
 import tensorflow as tf
 
 from tfvae.experiments.tuning import SQUARED_ERROR, between, tuned_beta
-from tfvae.export import loading
 from tfvae.plots import curves, grids
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 KAPPA = 4.0
 K, SAMPLES = 5, 100  # draws of the bounds L_K on log p(x)
@@ -54,10 +54,10 @@ def row_of(lab, label, one):
 
 
 def pictures(lab, found):
-    images = trainer.data_of(found["GECO"].config, "test")[0][:20]
+    images = trainer.load_split(found["GECO"].config, "test")[0][:20]
     x = tf.constant(images, tf.float32) / 255
     for name in MODELS:
-        model, stem = loading.load(found[name].path), name.replace(" ", "-").replace("+", "-").lower()
+        model, stem = load.load(found[name].path), name.replace(" ", "-").replace("+", "-").lower()
         again = model.reconstruct(x, (1, 1)).numpy()
         path = grids.pair_grid(x.numpy(), again, lab.place(f"{stem}-reconstructions.png"))
         lab.picture(path, f"{name}: test images above their reconstructions")

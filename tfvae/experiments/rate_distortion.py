@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.evaluation.rate_distortion_curve import codes, rd_curve
-from tfvae.export import loading
-from tfvae.models.latent_statistics import ACTIVE
+from tfvae.models.latent_statistics import ACTIVE_VARIANCE
 from tfvae.plots import grids
 from tfvae.plots.planes import information_plane, lower_hull
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 ARCH = "mlp:widths=512-256,latent=32"
 FIXED = {"dataset": "fashion_mnist", "likelihood": "gaussian:sigma=1.0", "schedule": "cosine"}
@@ -105,7 +105,7 @@ def judge_beta(lab, rows, curve):
 
 def judge_alignment(lab, found):
     """Whether a latent dimension means the same at every beta: in one model, and in five of the same first weights."""
-    images = trainer.data_of(found["told beta"].config, "test")[0][:SHOWN]
+    images = trainer.load_split(found["told beta"].config, "test")[0][:SHOWN]
     told, apart = [], []
     for beta in BETAS:
         told.append(means_of(found["told beta"], images, float(beta)))
@@ -120,12 +120,12 @@ def judge_alignment(lab, found):
 
 def means_of(one, images, value=None):
     """E_q z of each image, [N, L]."""
-    return loading.load(one.path).encode(tf.constant(images), value)[0].numpy()
+    return load.load(one.path).encode(tf.constant(images), value)[0].numpy()
 
 
 def alignment(a, b):
     """Mean correlation of means a and b [N, L] of the same images over the dimensions active in both; 0: in none."""
-    both = np.flatnonzero((a.var(0) > ACTIVE) & (b.var(0) > ACTIVE))
+    both = np.flatnonzero((a.var(0) > ACTIVE_VARIANCE) & (b.var(0) > ACTIVE_VARIANCE))
     return float(np.mean([np.corrcoef(a[:, d], b[:, d])[0, 1] for d in both])) if len(both) else 0.0
 
 

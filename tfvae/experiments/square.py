@@ -14,9 +14,9 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from tfvae.experiments.tuning import SQUARED_ERROR
-from tfvae.export import loading
 from tfvae.plots.style import CLASSES, WIDTH, dress, new_figure, save_figure
 from tfvae.training import trainer
+from tfvae.zoo import load
 
 BATCH = 128
 LAMBDAS = (0.0, 0.025, 0.1, 0.25)
@@ -101,8 +101,8 @@ def located(model, z):
 
 def cell_of(one):
     """What there is to show and to measure of a run, of the test points."""
-    model = loading.load(one.path)
-    points, labels = trainer.data_of(one.config, "test")
+    model = load.load(one.path)
+    points, labels = trainer.load_split(one.config, "test")
     mean, stddev = (part.numpy() for part in model.encode(points))
     codes = mean + stddev * np.random.default_rng(0).standard_normal(mean.shape)
     again, of_prior = located(model, mean), located(model, np.random.default_rng(1).standard_normal(mean.shape))

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 
 from tfvae.experiments.rate_distortion import ARCH, BETAS, FIXED
 from tfvae.experiments.second_stage_samples import FEATURES, PICTURES
-from tfvae.export import loading
 from tfvae.plots import grids, planes
 from tfvae.plots.style import COLOURS, SMALL, dress, new_figure, save_figure
+from tfvae.zoo import load
 
 SAMPLES = 100
 TERMS = {
@@ -58,7 +58,7 @@ def pictures(lab, found, rows):
               for row in rows]  # fmt: skip
     lab.picture(planes.rate_distortion(points, lab.place("rate_distortion.png")), "Two axes: rate and distortion")
     lab.picture(third_axis(rows, lab.place("third_axis.png")), "What the two axes do not show, over beta")
-    board = np.concatenate([loading.load(one.path).sample(2 * SHOWN, (1, 0)).numpy() for one in found.values()])
+    board = np.concatenate([load.load(one.path).sample(2 * SHOWN, (1, 0)).numpy() for one in found.values()])
     labels = [text for name in found for text in (name, "")]
     path = grids.image_grid(board, lab.place("samples.png"), SHOWN, row_labels=labels, group=2)
     lab.picture(path, "Samples, mean images")

@@ -15,9 +15,9 @@ from tfvae.errors import DivergedError
 from tfvae.export import model_card, savedmodel
 from tfvae.models import conditions, latent_views
 from tfvae.runtime import files
-from tfvae.runtime.environment import version
+from tfvae.runtime.environment import package_version
 from tfvae.training import trainer
-from tfvae.training.run_folder import find
+from tfvae.training.run_folder import open_run
 
 PACKAGES = ("tfvae", "tensorflow", "keras", "tensorflow-probability")
 WARMUP = pathlib.Path("assets.extra", "tf_serving_warmup_requests")  # where TF Serving looks for it
@@ -35,8 +35,8 @@ def export_run(path, directory, number=None, say=lambda line: None):
         UsageError: not a run, or the version exists. IntegrityError: no intact checkpoint.
         DivergedError: the weights are not finite. StorageError: it cannot be written.
     """
-    run, folder = find(path), savedmodel.version_folder(directory, number)
-    model = trainer.load(run.path, say)
+    run, folder = open_run(path), savedmodel.version_folder(directory, number)
+    model = trainer.load_run(run.path, say)
     check_finite(model)
     step = int(model.step.numpy())
     rows = [row for row in run.rows if row["step"] <= step]
@@ -77,19 +77,19 @@ def write_model(model, folder, name):
         "variables": {"count": len(exported.variables), "numbers": sum(math.prod(v.shape) for v in exported.variables)},
         "signatures": savedmodel.signatures_of(graph),
         "ops": savedmodel.ops_of(graph),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: package_version(name) for name in PACKAGES}},
         **about_condition(model),
     }
-    write_warmup(folder / WARMUP, name, about["signatures"], model.told)
+    write_warmup(folder / WARMUP, name, about["signatures"], model.condition)
     return about
 
 
 def about_condition(model):
     """{"condition": name, range, and the spec that `conditions.parse` reads}; {} for a model without one."""
-    told = model.told
+    told = model.condition
     if told is None:
         return {}
-    return {"condition": {"name": told.name, "spec": model.condition, **told.about}}
+    return {"condition": {"name": told.name, "spec": model.condition_spec, **told.metadata}}
 
 
 # --- the signatures ----------------------------------------------------------------------------------------------
@@ -124,14 +124,14 @@ def functions_of(model):
     x = tf.TensorSpec([None, *model.image_shape], name="x")
     n, seed = tf.TensorSpec([], tf.int32, name="n"), tf.TensorSpec([2], tf.int32, name="seed")
     temperature = tf.TensorSpec([], name="temperature")
-    told = condition_specs(model.told)
+    told = condition_specs(model.condition)
 
     def given(x):
         x = checked(x, tf.reduce_all((x >= 0.0) & (x <= 1.0)), "Expected pixels x in [0, 1].")
         return tf.cast(tf.math.rint(255.0 * x), tf.uint8) if model.binarize == "dynamic" else x
 
     def encode(x, condition=None):
-        condition = sound(model.told, condition, tf.shape(x)[:1])
+        condition = sound(model.condition, condition, tf.shape(x)[:1])
         return dict(zip(("mean", "stddev"), model.encode(given(x), condition)))
 
     encode = compiled(encode, x, *told)
@@ -139,7 +139,7 @@ def functions_of(model):
 
     def decode(z, condition=None):
         z = checked(z, tf.reduce_all(tf.math.is_finite(z)), "Expected finite z.")
-        return {"image": model.decode(z, sound(model.told, condition, tf.shape(z)[:1]))}
+        return {"image": model.decode(z, sound(model.condition, condition, tf.shape(z)[:1]))}
 
     def sample(n, seed, temperature, condition=None):
         n, temperature, condition = asked(model, max_images(model), n, temperature, condition)
@@ -149,14 +149,14 @@ def functions_of(model):
         return decode_(encode(x, condition)["mean"], condition)
 
     def elbo(x, seed, condition=None):
-        condition = sound(model.told, condition, tf.shape(x)[:1])
-        found = model.measures(model.terms(given(x), seed=seed, condition=condition))
+        condition = sound(model.condition, condition, tf.shape(x)[:1])
+        found = model.metric_columns(model.terms(given(x), seed=seed, condition=condition))
         return {name: found[name] for name in ("elbo", "rate", "distortion")}
 
     decode_, sample_ = compiled(decode, z, *told), compiled(sample, n, seed, temperature, *told)
     found = {"decode": decode_, "sample": sample_, "encode": encode}
     found |= {"reconstruct": compiled(reconstruct, x, *told), "elbo": compiled(elbo, x, seed, *told)}
-    if hasattr(model.arch, "canvases"):
+    if model.arch.draws_in_steps:
         found["draw"] = compiled(drawing(model), n, seed, temperature, *told)
     if model.image_shape[-1] in (1, 3, 4):  # those that a PNG can have
         found |= {f"{name}_png": as_png(found[name]) for name in ("decode", "sample")}
@@ -170,7 +170,7 @@ def drawing(model):
     def draw(n, seed, temperature, condition=None):
         n, temperature, condition = asked(model, most, n, temperature, condition)
         z = temperature * model.prior.sample(n, seed, model.arch.encode)
-        return {"frames": latent_views.frames(model, z, conditions.context(model.told, condition, n))}
+        return {"frames": latent_views.decode_steps(model, z, conditions.make_context(model.condition, condition, n))}
 
     return draw
 
@@ -180,7 +180,7 @@ def asked(model, most, n, temperature, condition):
     n = checked(n, (n >= 1) & (n <= most), f"Expected 1 <= n <= {most}.")
     fine = tf.math.is_finite(temperature) & (temperature >= 0.0)
     temperature = checked(temperature, fine, "Expected a finite temperature >= 0.")
-    return n, temperature, sound(model.told, condition, tf.stack([n, 1]))
+    return n, temperature, sound(model.condition, condition, tf.stack([n, 1]))
 
 
 def compiled(function, *specs):
@@ -224,7 +224,7 @@ def as_png(function):
 
 def max_images(model):
     """The most images that one call of `sample` draws: what a request may cost is bounded by the model itself."""
-    each = math.prod(model.image_shape[:2]) * model.likelihood.features
+    each = math.prod(model.image_shape[:2]) * model.likelihood.output_channels
     return max(1, min(MAX_IMAGES, MAX_ELEMENTS // each))
 
 
@@ -252,6 +252,6 @@ def write_warmup(path, name, signatures, told):
             request = log.predict_log.request
             request.model_spec.name, request.model_spec.signature_name = name, key
             for field, spec in signature["inputs"].items():
-                value = told.default(1) if field == "condition" else example(spec)
+                value = told.default_values(1) if field == "condition" else example(spec)
                 request.inputs[field].CopyFrom(tf.make_tensor_proto(value))
             records.write(log.SerializeToString())

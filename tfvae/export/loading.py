@@ -1,15 +1,15 @@
-"""`tfvae.load`: a trained model from a run folder, or from a SavedModel after a look at what it may do."""
+"""A SavedModel as an object with methods, after a look at what it may do."""
 
-import pathlib
 import re
 
 import numpy as np
+import tensorflow as tf
 
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError, UsageError
 from tfvae.export import savedmodel
 from tfvae.export.safety import findings_of, printable
+from tfvae.models import conditions
 from tfvae.runtime import files
-from tfvae.zoo import index
 
 # What the methods below need: signature: (inputs, outputs).
 SIGNATURES = {
@@ -19,37 +19,6 @@ SIGNATURES = {
     "reconstruct": ({"x"}, {"image"}),
 }
 TRUST = "If you trust where it comes from, say --trust (trust=True)."
-
-
-def load(path, trust=False):
-    """The model of a run folder, live, or a `SavedModel`: both have `sample`, `decode`, `encode`, `reconstruct`.
-
-    Args:
-        path: a run folder, the folder of a SavedModel or of one of its versions, or ``zoo:NAME``.
-        trust: load a SavedModel that tfvae has not written, or that has been changed, or has ops that tfvae does not
-            know to be harmless. Without it such a one is refused before TensorFlow sees it.
-
-    Raises:
-        UsageError: neither. IntegrityError: damaged. UntrustedError: foreign, and `trust` is False.
-    """
-    folder = place(path)
-    if savedmodel.find(folder) != folder:
-        from tfvae.training import trainer
-
-        return trainer.load(folder)
-    if not trust:
-        check(folder)
-    return SavedModel(folder)
-
-
-def place(path):
-    """The folder of a run or of a SavedModel, its highest version; ``zoo:NAME`` is an entry's, its hashes checked."""
-    if str(path).startswith(index.PREFIX):
-        path = index.saved_model(path)
-    folder = savedmodel.find(path) or pathlib.Path(path)
-    if not any((folder / name).is_file() for name in (savedmodel.PROTO, "config.json")):
-        raise UsageError(f"Expected a run folder or a SavedModel. Received: {path}. List runs with  tfvae runs.")
-    return folder
 
 
 def check(folder):
@@ -74,14 +43,12 @@ class SavedModel:
     """
 
     def __init__(self, folder):
-        import tensorflow as tf
-
         try:
             loaded = tf.saved_model.load(str(folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = printable(error)
             raise DataError(f"Expected TensorFlow to load {folder}. Received: {reason}.") from None
-        self.signatures, self.path, self.told = loaded.signatures, folder, told_by(folder)
+        self.signatures, self.path, self.condition = loaded.signatures, folder, read_condition(folder)
         decode = self.signature("decode")
         z, image = decode.structured_input_signature[1]["z"].shape, decode.structured_outputs["image"].shape
         if (z.rank, image.rank) != (2, 4):
@@ -90,7 +57,7 @@ class SavedModel:
 
     def signature(self, name):
         inputs, outputs = SIGNATURES[name]
-        inputs = inputs | {"condition"} if self.told else inputs
+        inputs = inputs | {"condition"} if self.condition else inputs
         found = self.signatures.get(name)
         known = (
             found and set(found.structured_input_signature[1]) == inputs and outputs <= set(found.structured_outputs)
@@ -105,8 +72,6 @@ class SavedModel:
 
     def __call__(self, name, **inputs):
         """The outputs of a signature by name."""
-        import tensorflow as tf
-
         function = self.signature(name)
         for key, spec in function.structured_input_signature[1].items():
             value = np.asarray(inputs[key])
@@ -123,15 +88,13 @@ class SavedModel:
 
     def given(self, condition, count, x=None):
         """{"condition": [count, ...]} of one value, [count, ...], or None: x's own or the default; {} without any."""
-        from tfvae.models import conditions
-
-        if self.told is None:
-            conditions.context(None, condition, count)  # refuses one
+        if self.condition is None:
+            conditions.make_context(None, condition, count)  # refuses one
             return {}
         if condition is None and x is not None:
-            condition = self.told.of(x)
-        values = np.asarray(self.told.default(count) if condition is None else condition)
-        return {"condition": values if values.ndim > len(self.told.shape) else np.stack([values] * count)}
+            condition = self.condition.values_from_images(x)
+        values = np.asarray(self.condition.default_values(count) if condition is None else condition)
+        return {"condition": values if values.ndim > len(self.condition.shape) else np.stack([values] * count)}
 
     def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
         """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
@@ -154,13 +117,13 @@ class SavedModel:
         return self("reconstruct", x=x, **self.given(condition, len(x), x))["image"]
 
 
-def told_by(folder):
+def read_condition(folder):
     """The condition that the manifest names; None without one."""
-    from tfvae.models import conditions
-
     try:
         found = files.read_json(folder / savedmodel.MANIFEST).get("condition")
-        return found and conditions.parse(found["spec"], found.get("classes", 0), image_shape=found.get("shape", ()))
+        return found and conditions.parse_condition(
+            found["spec"], found.get("classes", 0), image_shape=found.get("shape", ())
+        )
     except (TfvaeError, AttributeError, KeyError, TypeError):
         return (
             None  # a manifest of another's, or none, with --trust; signatures that need a condition are refused later

@@ -8,10 +8,12 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 from tfvae.runtime import random_streams
 
-WITHHELD = 0.1  # share of labels and pictures in training that the model does not see, so that it works without, too
+WITHHELD_SHARE = (
+    0.1  # share of labels and pictures in training that the model does not see, so that it works without, too
+)
 
 
 class Condition:
@@ -24,14 +26,14 @@ class Condition:
         about: what a SavedModel's manifest says of it.
     """
 
-    shape, maps, dtype = (), (), tf.float32
+    shape, map_shape, dtype = (), (), tf.float32
 
-    def of(self, x):
+    def values_from_images(self, x):
         """The values that the images x themselves give, or None."""
         return None
 
 
-class Labels(Condition):
+class LabelCondition(Condition):
     """A class label, one-hot; -1 is 'not known', a vector of zeros.
 
     Args:
@@ -44,27 +46,27 @@ class Labels(Condition):
         if not classes >= 1:
             raise UsageError(f"Expected the number of classes with condition=labels. Received: classes={classes}.")
         self.width = int(classes)
-        self.limits, self.about = (-1, self.width - 1), {"classes": self.width}
+        self.limits, self.metadata = (-1, self.width - 1), {"classes": self.width}
 
-    def default(self, count):
+    def default_values(self, count):
         """Not known, [count]."""
         return -tf.ones([count], tf.int32)
 
-    def drawn(self, given, count, seed, training):
+    def resolve_values(self, given, count, seed, training):
         """The labels of a batch: those given, in training with some withheld."""
         if given is None:
-            return self.default(count)
+            return self.default_values(count)
         labels = tf.broadcast_to(tf.cast(given, tf.int32), [count])
         if not training:
             return labels
-        return tf.where(random_streams.uniform([count], seed, axis=0) < WITHHELD, -1, labels)
+        return tf.where(random_streams.uniform([count], seed, axis=0) < WITHHELD_SHARE, -1, labels)
 
-    def vector(self, values):
+    def to_context(self, values):
         """[B] -> [B, classes]."""
         return tf.one_hot(values, self.width)
 
 
-class Picture(Condition):
+class ImagePartCondition(Condition):
     """A part of the image, to be completed; -1 everywhere is 'not known'.
 
     The context is that part, zero where it is hidden, and a map of what is shown: [H, W, C + 1].
@@ -77,9 +79,9 @@ class Picture(Condition):
 
     def __init__(self, name, part, image_shape):
         height, width, channels = image_shape
-        self.name, self.shape, self.maps = name, tuple(image_shape), (height, width, channels + 1)
-        self.width, self.limits, self.block = math.prod(self.maps), (-1.0, 1.0), 1
-        self.about = {"shape": list(self.shape)}
+        self.name, self.shape, self.map_shape = name, tuple(image_shape), (height, width, channels + 1)
+        self.width, self.limits, self.block = math.prod(self.map_shape), (-1.0, 1.0), 1
+        self.metadata = {"shape": list(self.shape)}
         shown = np.ones((height, width, 1), np.float32)
         if name == "inpaint":
             middle = tuple(slice(side // 4, side - side // 4) for side in (height, width))
@@ -89,7 +91,7 @@ class Picture(Condition):
                 "bottom": np.s_[half[0] :], "centre": middle,
             }  # fmt: skip
             if part not in places:
-                raise UsageError(unknown("hidden part", part, places))
+                raise UsageError(describe_unknown("hidden part", part, places))
             shown[places[part]] = 0.0
         else:
             self.block = int(part) if part.isdigit() else 0
@@ -98,22 +100,22 @@ class Picture(Condition):
                 raise UsageError(f"Expected upsample:N with N >= 2 that divides {sides}. Received: upsample:{part}.")
         self.shown = shown
 
-    def default(self, count):
+    def default_values(self, count):
         """Not known, [count, H, W, C]."""
         return -tf.ones([count, *self.shape])
 
-    def of(self, x):
+    def values_from_images(self, x):
         return x
 
-    def drawn(self, given, count, seed, training):
+    def resolve_values(self, given, count, seed, training):
         """Images [count, H, W, C]: those given, in training with some withheld."""
         images = tf.broadcast_to(tf.cast(given, tf.float32), [count, *self.shape])
         if not training:
             return images
-        hidden = random_streams.uniform([count], seed, axis=0) < WITHHELD
+        hidden = random_streams.uniform([count], seed, axis=0) < WITHHELD_SHARE
         return tf.where(hidden[:, None, None, None], -1.0, images)
 
-    def seen(self, values):
+    def visible_part(self, values):
         """[B, H, W, C] -> what the model sees of them, and where: [B, H, W, C + 1]."""
         known = tf.cast(values[:, :1, :1, :1] >= 0.0, tf.float32) * self.shown
         if self.block > 1:
@@ -121,12 +123,12 @@ class Picture(Condition):
             values = tf.repeat(tf.repeat(values, self.block, axis=1), self.block, axis=2)
         return tf.concat([values * known, tf.broadcast_to(known, tf.shape(values[..., :1]))], axis=-1)
 
-    def vector(self, values):
+    def to_context(self, values):
         """[B, H, W, C] -> [B, H W (C + 1)]."""
-        return tf.reshape(self.seen(values), [-1, self.width])
+        return tf.reshape(self.visible_part(values), [-1, self.width])
 
 
-class Range(Condition):
+class RangeCondition(Condition):
     """A number between `low` and `high`, drawn log-uniformly for each image (Dosovitskiy & Djolonga, 2020).
 
     Args:
@@ -139,31 +141,31 @@ class Range(Condition):
         if not 0 < low < high < math.inf:
             raise UsageError(f"Expected 0 < LOW < HIGH in condition={name}:LOW-HIGH. Received: {low:g}-{high:g}.")
         self.name, self.low, self.high = name, low, high
-        self.limits, self.about = (low, high), {"low": low, "high": high}
+        self.limits, self.metadata = (low, high), {"low": low, "high": high}
 
-    def default(self, count):
+    def default_values(self, count):
         """The middle of the range, [count]."""
         return tf.fill([count], math.sqrt(self.low * self.high))
 
-    def drawn(self, given, count, seed, training):
+    def resolve_values(self, given, count, seed, training):
         """The values of a batch: those given, or draws."""
         if given is not None:
             return tf.broadcast_to(tf.cast(given, tf.float32), [count])
         share = random_streams.uniform([count], seed, axis=0)
         return self.low * tf.exp(share * math.log(self.high / self.low))
 
-    def vector(self, values):
+    def to_context(self, values):
         """[B] -> [B, 1], -1 at the lower and 1 at the upper end of the range."""
         place = tf.math.log(values / self.low) / math.log(self.high / self.low)
         return (2.0 * place - 1.0)[:, None]
 
 
-def vector(told, values):
+def make_context_of_values(told, values):
     """Values [B] of the condition `told` -> [B, width]; None without one."""
-    return None if told is None else told.vector(values)
+    return None if told is None else told.to_context(values)
 
 
-def context(told, given, count, x=None):
+def make_context(told, given, count, x=None):
     """The context [count, width] of what a user gives: one value, [count, ...], or None for x's own or the default.
 
     Raises:
@@ -174,19 +176,21 @@ def context(told, given, count, x=None):
     if told is None:
         return None
     if given is None and x is not None:
-        given = told.of(x)
-    return told.vector(told.default(count) if given is None else told.drawn(given, count, (0, 0), False))
+        given = told.values_from_images(x)
+    return told.to_context(
+        told.default_values(count) if given is None else told.resolve_values(given, count, (0, 0), False)
+    )
 
 
-KINDS = ("labels", "upsample", "inpaint", "beta", "kappa")
+CONDITION_NAMES = ("labels", "upsample", "inpaint", "beta", "kappa")
 
 
-def parse(text, classes=0, tellable=KINDS, image_shape=(28, 28, 1)):
+def parse_condition(text, classes=0, supported_conditions=CONDITION_NAMES, image_shape=(28, 28, 1)):
     """'labels', 'upsample:4', 'inpaint:right', 'beta:0.1-10', 'kappa:2-6' or '' -> a condition, or None.
 
     Args:
         classes: how many labels there are.
-        tellable: the names that the objective can make use of.
+        supported_conditions: the names that the objective can make use of.
         image_shape: (H, W, C), for parts of images.
 
     Raises:
@@ -195,17 +199,17 @@ def parse(text, classes=0, tellable=KINDS, image_shape=(28, 28, 1)):
     name, _, rest = text.partition(":")
     if not text:
         return None
-    if name in KINDS and name not in tellable:
-        raise UsageError(f"Expected condition {' or '.join(tellable)} here. Received: condition={text}.")
+    if name in CONDITION_NAMES and name not in supported_conditions:
+        raise UsageError(f"Expected condition {' or '.join(supported_conditions)} here. Received: condition={text}.")
     if text == "labels":
-        return Labels(classes)
+        return LabelCondition(classes)
     if name in ("upsample", "inpaint"):
-        return Picture(name, rest, image_shape)
+        return ImagePartCondition(name, rest, image_shape)
     if name not in ("beta", "kappa"):
         known = ("labels", "upsample:N", "inpaint:PART", "beta:LOW-HIGH", "kappa:LOW-HIGH")
-        raise UsageError(unknown("condition", name, known))
+        raise UsageError(describe_unknown("condition", name, known))
     try:
         low, high = (float(word) for word in rest.split("-"))
     except ValueError:
         raise UsageError(f"Expected condition={name}:LOW-HIGH, such as {name}:2-6. Received: {text!r}.") from None
-    return Range(name, low, high)
+    return RangeCondition(name, low, high)

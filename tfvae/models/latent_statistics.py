@@ -5,13 +5,13 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfvae.distributions.terms import normal_kl_terms
+from tfvae.distributions.terms import twice_normal_kl_by_dimension
 
 BATCH = 500
-ACTIVE = 0.01  # of a variance (Burda et al.), and nats
+ACTIVE_VARIANCE = 0.01  # of a variance (Burda et al.), and nats
 
 
-def posteriors(model, images, labels=None):
+def encode_images(model, images, labels=None):
     """Mean and log stddev of q(z|x) for each image, [N, L] each; labels [N] for a model that is told them."""
     known = model.known(labels).get("condition")
     parts = []
@@ -22,19 +22,21 @@ def posteriors(model, images, labels=None):
     return mean, np.log(stddev)
 
 
-def posterior_means(model, images):
+def encode_means(model, images):
     """E_q z for each image, [N, L]."""
-    return posteriors(model, images)[0]
+    return encode_images(model, images)[0]
 
 
-def active_units(means, threshold=ACTIVE):
+def count_active_units(means, threshold=ACTIVE_VARIANCE):
     """How many dimensions have Var_x(E_q[z|x]) > threshold (Burda et al., 2016, section 5.2)."""
     return int((means.var(axis=0) > threshold).sum())
 
 
-def kl_of_dimensions(mean, log_stddev):
+def kl_from_posteriors(mean, log_stddev):
     """KL(N(mean_d, stddev_d^2) || N(0, 1)) averaged over the posteriors [n, L]: -> [L], nats."""
-    return 0.5 * np.asarray(normal_kl_terms(np.asarray(mean, np.float64), np.asarray(log_stddev, np.float64))).mean(0)
+    return 0.5 * np.asarray(
+        twice_normal_kl_by_dimension(np.asarray(mean, np.float64), np.asarray(log_stddev, np.float64))
+    ).mean(0)
 
 
 def kl_per_dimension(model, images):
@@ -46,10 +48,10 @@ def kl_per_dimension(model, images):
     return np.sum(parts, axis=0) / len(images)
 
 
-def collapse_report(means, kl, threshold=ACTIVE):
+def report_collapse(means, kl, threshold=ACTIVE_VARIANCE):
     """Which latent dimensions say nothing: means [N, L] of q(z|x), kl [L] the mean KL of each dimension.
 
-    ``active_units`` by the variance of the means (Burda et al., 2016), ``active_units_kl`` by KL > threshold nats;
+    ``count_active_units`` by the variance of the means (Burda et al., 2016), ``active_units_kl`` by KL > threshold nats;
     ``collapsed_units`` are active by neither: their posterior is the prior for every image. Where the variance calls a
     unit idle and the KL does not, q narrows or widens a code that carries nothing of x. ``collapse`` says it in words.
     """
@@ -66,7 +68,7 @@ def collapse_report(means, kl, threshold=ACTIVE):
     }
 
 
-def elbo_surgery(distortion, rate, nll, marginal_kl, count):
+def split_elbo(distortion, rate, nll, marginal_kl, count):
     """The ELBO in four terms, nats per image: ELBO + log n = 1 - 2 - 3 - 4 (Esmaeili et al., 2019; seed 003).
 
     For q(x) = 1/n on each of n images, so that -KL(q(x, z) || p(x, z)) = ELBO + log n:

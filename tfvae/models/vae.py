@@ -11,21 +11,21 @@ from tfvae.architectures import ARCHITECTURES
 from tfvae.config import BINARIZE, PRECISIONS
 from tfvae.distributions.likelihoods import LIKELIHOODS
 from tfvae.distributions.priors import PRIORS
-from tfvae.distributions.terms import Terms, elbo, mean_k, normal_kl_terms
-from tfvae.errors import DataError, UsageError, unknown
+from tfvae.distributions.terms import Terms, elbo, mean_over_samples, twice_normal_kl_by_dimension
+from tfvae.errors import DataError, UsageError, describe_unknown
 from tfvae.models import conditions
 from tfvae.runtime import random_streams, replicas
-from tfvae.runtime.optimizers import Adam, inner
+from tfvae.runtime.optimizers import GuardedAdam, unwrap_optimizer
 
 # Streams of randomness below a model's seed; each use folds in its own number, so no two ever share a draw.
 TRAIN, EVALUATE = 1, 2
 PIXELS, POSTERIOR, OWN, CONDITION = 0, 1, 2, 3
 
 # What every objective reports, means over images, in nats per image (sq_err: squared pixel units).
-COLUMNS = ("loss", "elbo", "rate", "distortion", "sq_err")
+METRIC_NAMES = ("loss", "elbo", "rate", "distortion", "sq_err")
 
 
-def sum_of(values):
+def sum_all(values):
     """The sum of all numbers, finite only if each is; by columns first, which XLA on a CPU does in one pass."""
     return tf.reduce_sum(tf.reduce_sum(tf.cast(values, tf.float32), axis=list(range(len(values.shape) - 1))))
 
@@ -49,7 +49,7 @@ class VAE(keras.Model):
         UsageError: an unknown part or option, or a value out of range.
     """
 
-    tellable = ("labels", "upsample", "inpaint")  # what an objective can be conditioned on
+    supported_conditions = ("labels", "upsample", "inpaint")  # what an objective can be conditioned on
 
     def __init_subclass__(cls, **kwargs):
         """Make every objective, a user's own too, known to Keras' loader."""
@@ -60,9 +60,9 @@ class VAE(keras.Model):
                  binarize="none", dequantize=False, precision="float32", samples=1, condition="", classes=0,
                  **kwargs):  # fmt: skip
         if precision not in PRECISIONS:
-            raise UsageError(unknown("precision", precision, PRECISIONS))
+            raise UsageError(describe_unknown("precision", precision, PRECISIONS))
         if binarize not in BINARIZE:
-            raise UsageError(unknown("binarize", binarize, BINARIZE))
+            raise UsageError(describe_unknown("binarize", binarize, BINARIZE))
         if not samples >= 1:
             raise UsageError(f"Expected samples >= 1. Received: samples={samples}.")
         policy = precision if precision == "float32" else "mixed_" + precision
@@ -71,20 +71,20 @@ class VAE(keras.Model):
             likelihood = "gaussian" if binarize == "none" else "bernoulli"
         self.image_shape, self.seed, self.l2 = tuple(image_shape), int(seed), float(l2)
         self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
-        self.likelihood = specs.build("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
+        self.likelihood = specs.build_part("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
         context = {"image_shape": self.image_shape, "seed": self.seed}
-        self.told = conditions.parse(condition, classes, self.tellable, self.image_shape)
-        if self.told and str(prior).startswith("vamp"):
+        self.condition = conditions.parse_condition(condition, classes, self.supported_conditions, self.image_shape)
+        if self.condition and str(prior).startswith("vamp"):
             raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
-        of_arch = {"features": self.likelihood.features, "dtype": policy, **context}
-        of_arch |= {"context": self.told.width, "context_maps": self.told.maps} if self.told else {}
-        self.arch = specs.build("arch", ARCHITECTURES, arch, **of_arch)
-        self.prior = specs.build("prior", PRIORS, prior, latent=self.arch.latent, **context)
+        of_arch = {"output_channels": self.likelihood.output_channels, "dtype": policy, **context}
+        of_arch |= {"context": self.condition.width, "context_maps": self.condition.map_shape} if self.condition else {}
+        self.arch = specs.build_part("arch", ARCHITECTURES, arch, **of_arch)
+        self.prior = specs.build_part("prior", PRIORS, prior, latent=self.arch.latent, **context)
         self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
-        self.condition, self.classes = condition, int(classes)
+        self.condition_spec, self.classes = condition, int(classes)
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
-        self._trackers = [keras.metrics.Mean(name=name) for name in COLUMNS]
+        self._trackers = [keras.metrics.Mean(name=name) for name in METRIC_NAMES]
 
     # --- what a user calls -------------------------------------------------------------------------------------
 
@@ -95,17 +95,22 @@ class VAE(keras.Model):
             condition: label, beta or kappa, one number or [B]; without it labels are not known, others are drawn. Of
                 images that are shown in part, the images [B, H, W, C]; without them, x.
         """
-        x = self.pixels(x, random_streams.fold(seed, PIXELS), dequantize=training and self.dequantize)
-        if self.told and condition is None:
-            condition = self.told.of(x)
-        told = self.told and self.told.drawn(condition, tf.shape(x)[0], random_streams.fold(seed, CONDITION), training)
+        x = self.prepare_pixels(x, random_streams.fold_in(seed, PIXELS), dequantize=training and self.dequantize)
+        if self.condition and condition is None:
+            condition = self.condition.values_from_images(x)
+        told = self.condition and self.condition.resolve_values(
+            condition, tf.shape(x)[0], random_streams.fold_in(seed, CONDITION), training
+        )
         q = self.arch.infer(
-            x, samples or self.samples, random_streams.fold(seed, POSTERIOR), conditions.vector(self.told, told)
+            x,
+            samples or self.samples,
+            random_streams.fold_in(seed, POSTERIOR),
+            conditions.make_context_of_values(self.condition, told),
         )
         log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
-        mean = self.likelihood.loc(q.features)
+        mean = self.likelihood.loc(q.decoder_outputs)
         return Terms(
-            log_px=self.likelihood.log_prob(q.features, x, training=training),
+            log_px=self.likelihood.log_prob(q.decoder_outputs, x, training=training),
             log_pz=log_pz,
             log_qz=q.log_qz,
             kl=self.prior.kl(q, log_pz),
@@ -120,13 +125,15 @@ class VAE(keras.Model):
 
     def encode(self, x, condition=None):
         """Images -> mean and stddev of q(z|x), each [B, L]."""
-        x = self.pixels(x, (0, 0))
-        mean, log_stddev = self.arch.encode(x, conditions.context(self.told, condition, tf.shape(x)[0], x))
+        x = self.prepare_pixels(x, (0, 0))
+        mean, log_stddev = self.arch.encode(x, conditions.make_context(self.condition, condition, tf.shape(x)[0], x))
         return mean, tf.exp(log_stddev)
 
     def decode(self, z, condition=None):
         """z [..., L] -> mean images [..., H, W, C] in [0, 1]; condition: one number, or one for each z [n, L]."""
-        return self.likelihood.mean(self.arch.generate(z, conditions.context(self.told, condition, tf.shape(z)[-2])))
+        return self.likelihood.mean(
+            self.arch.generate(z, conditions.make_context(self.condition, condition, tf.shape(z)[-2]))
+        )
 
     def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
         """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
@@ -136,9 +143,11 @@ class VAE(keras.Model):
 
     def reconstruct(self, x, seed=(0, 0), condition=None):
         """g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1]."""
-        x = self.pixels(x, random_streams.fold(seed, PIXELS))
-        context = conditions.context(self.told, condition, tf.shape(x)[0], x)
-        return self.likelihood.mean(self.arch.infer(x, 1, random_streams.fold(seed, POSTERIOR), context).features)[0]
+        x = self.prepare_pixels(x, random_streams.fold_in(seed, PIXELS))
+        context = conditions.make_context(self.condition, condition, tf.shape(x)[0], x)
+        return self.likelihood.mean(
+            self.arch.infer(x, 1, random_streams.fold_in(seed, POSTERIOR), context).decoder_outputs
+        )[0]
 
     def call(self, x, training=False):
         """As `reconstruct`, from the mean of q(z|x)."""
@@ -150,18 +159,18 @@ class VAE(keras.Model):
         """The loss, [B], nats per image."""
         raise NotImplementedError(f"{type(self).__name__} must define objective(terms) -> [B]")
 
-    def importance(self, terms):
+    def loss_weight(self, terms):
         """Each image's weight in the gradient, [B] or 1, where losses of images differ in scale by design."""
         return 1.0
 
-    def plan(self, steps):
+    def on_train_begin(self, steps):
         """Hear how many steps the training has, before it is compiled."""
 
-    def signals(self, terms):
+    def constraint_stats(self, terms):
         """What `adapt` goes by: means over the images of the batch, which replicas average before they adapt."""
         return {}
 
-    def adapt(self, signals):
+    def adapt(self, constraint_stats):
         """Move what is not trained by gradients (multipliers); called once per training step, never in validation."""
 
     def state_logs(self):
@@ -170,7 +179,7 @@ class VAE(keras.Model):
 
     # --- the one training step ---------------------------------------------------------------------------------
 
-    def pixels(self, x, seed, dequantize=False):
+    def prepare_pixels(self, x, seed, dequantize=False):
         """Images as the dataset gives them -> float32 pixels in [0, 1]; floats are taken as they are."""
         if x.shape[1:] != self.image_shape:
             raise DataError(f"Expected images of shape {self.image_shape}. Received: {tuple(x.shape[1:])}.")
@@ -185,50 +194,50 @@ class VAE(keras.Model):
             return (grey + random_streams.uniform(tf.shape(x), seed, axis=0)) / 256.0
         return grey / 255.0
 
-    def measures(self, terms):
+    def metric_columns(self, terms):
         """{column: [B]}: the numbers every objective reports alike."""
         return {
             "elbo": elbo(terms),
             "rate": terms.kl,
-            "distortion": -mean_k(terms.log_px),
-            "sq_err": mean_k(terms.sq_err),
+            "distortion": -mean_over_samples(terms.log_px),
+            "sq_err": mean_over_samples(terms.sq_err),
         }
 
-    def penalty(self):
+    def weight_penalty(self):
         """The weight penalty of seed 002: l2 * sum of squared kernels (biases go free)."""
         kernels = [v for v in self.trainable_variables if v.path.rpartition("/")[2] == "kernel"]
         return self.l2 * tf.add_n([tf.reduce_sum(tf.square(tf.cast(v, tf.float32))) for v in kernels])
 
-    def gradients(self, x, labels=None):
-        """One forward and backward pass: -> (logs {column: [B]}, signals, gradients, whether all is finite).
+    def compute_gradients(self, x, labels=None):
+        """One forward and backward pass: -> (logs {column: [B]}, constraint_stats, gradients, whether all is finite).
 
         Each replica's gradient is its share of the batch's, so that their sum is the gradient of the whole batch.
         """
-        seed = random_streams.fold(random_streams.fold((self.seed, 0), TRAIN), self.step)
+        seed = random_streams.fold_in(random_streams.fold_in((self.seed, 0), TRAIN), self.step)
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
-            terms = self.terms(x, seed=seed, training=True, **self.known(labels))
+            terms = self.terms(x, seed=seed, training=True, **self.condition_kwargs(labels))
             loss = self.objective(terms)
-            total = tf.reduce_mean(loss * self.importance(terms))  # the one reduction over the batch
+            total = tf.reduce_mean(loss * self.loss_weight(terms))  # the one reduction over the batch
             if self.l2:
-                total += self.penalty()
+                total += self.weight_penalty()
             scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
         gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         sound = tf.math.is_finite(total)
         if self.precision != "float16":  # whose loss scale meets infinities by itself, and shrinks
-            sound &= tf.math.is_finite(tf.add_n([sum_of(g) for g in gradients]))
+            sound &= tf.math.is_finite(tf.add_n([sum_all(g) for g in gradients]))
         # A weight that is NaN may pass unseen: outside of XLA, relu(NaN) is 0 on a CPU.
-        sound &= tf.math.is_finite(tf.add_n([sum_of(v.value) for v in variables]))
+        sound &= tf.math.is_finite(tf.add_n([sum_all(v.value) for v in variables]))
         mse = tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32)
-        signals = {"mse": mse, **self.signals(terms)}
-        return {"loss": loss, **self.measures(terms)}, signals, gradients, sound
+        constraint_stats = {"mse": mse, **self.constraint_stats(terms)}
+        return {"loss": loss, **self.metric_columns(terms)}, constraint_stats, gradients, sound
 
-    def known(self, labels):
+    def condition_kwargs(self, labels):
         """The labels of a batch as an argument of `terms`, if this model wants to see them."""
-        wanted = labels is not None and self.told is not None and self.told.name == "labels"
+        wanted = labels is not None and self.condition is not None and self.condition.name == "labels"
         return {"condition": labels} if wanted else {}
 
-    def learn(self, x, labels=None):
+    def optimize(self, x, labels=None):
         """One optimisation step on images x: -> ({column: [B]}, the loss first; whether the step counted, bool).
 
         A step whose loss or gradients are not finite leaves every variable but the step number as it was, and its
@@ -237,23 +246,23 @@ class VAE(keras.Model):
         if not self.optimizer.built:
             with tf.init_scope():
                 self.optimizer.build(self.trainable_variables)
-        if replicas.count() > 1:
-            logs, signals, gradients, sound = replicas.gradients(self, x, labels)
+        if replicas.count_replicas() > 1:
+            logs, constraint_stats, gradients, sound = replicas.gather_gradients(self, x, labels)
         else:
-            logs, signals, gradients, sound = self.gradients(x, labels)
-        with self.kept_unless(sound):
+            logs, constraint_stats, gradients, sound = self.compute_gradients(x, labels)
+        with self.rollback_unless(sound):
             self.optimizer.apply(gradients, self.trainable_variables)
-            self.likelihood.adapt(signals.pop("mse"))
-            self.adapt(signals)
+            self.likelihood.adapt(constraint_stats.pop("mse"))
+            self.adapt(constraint_stats)
         self.step.assign_add(1)
         return {name: tf.where(sound, value, tf.zeros_like(value)) for name, value in logs.items()}, sound
 
     @contextlib.contextmanager
-    def kept_unless(self, sound):
-        """Undo what the block assigns to any variable if `sound` is False; `Adam` sees to the big ones itself."""
-        optimizer = inner(self.optimizer)
-        guarded = isinstance(optimizer, Adam)
-        others = {id(v) for v in ([self.step, *optimizer.called_off()] if guarded else [self.step])}
+    def rollback_unless(self, sound):
+        """Undo what the block assigns to any variable if `sound` is False; `GuardedAdam` sees to the big ones itself."""
+        optimizer = unwrap_optimizer(self.optimizer)
+        guarded = isinstance(optimizer, GuardedAdam)
+        others = {id(v) for v in ([self.step, *optimizer.guarded_variables()] if guarded else [self.step])}
         variables = [v for v in (*self.variables, *self.optimizer.variables) if id(v) not in others]
         before = [tf.identity(tf.convert_to_tensor(v)) for v in variables]
         with optimizer.only_if(sound) if guarded else contextlib.nullcontext():
@@ -261,15 +270,15 @@ class VAE(keras.Model):
         for variable, old in zip(variables, before):
             variable.assign(tf.where(sound, tf.convert_to_tensor(variable), old))
 
-    def measure(self, x, index=0, labels=None):
-        """The columns of `learn` without learning; batch `index` of an evaluation has noise of its own."""
-        seed = random_streams.fold(random_streams.fold((self.seed, 0), EVALUATE), index)
-        terms = self.terms(x, seed=seed, **self.known(labels))
-        return {"loss": self.objective(terms), **self.measures(terms)}
+    def evaluate_batch(self, x, index=0, labels=None):
+        """The columns of `optimize` without learning; batch `index` of an evaluation has noise of its own."""
+        seed = random_streams.fold_in(random_streams.fold_in((self.seed, 0), EVALUATE), index)
+        terms = self.terms(x, seed=seed, **self.condition_kwargs(labels))
+        return {"loss": self.objective(terms), **self.metric_columns(terms)}
 
     # --- Keras -------------------------------------------------------------------------------------------------
 
-    def track(self, logs, sound=True):
+    def update_trackers(self, logs, sound=True):
         for tracker in self._trackers:
             values = logs[tracker.name]  # vectors [B], so that a short last batch weighs less
             tracker.update_state(values, sample_weight=tf.cast(sound, tf.float32) * tf.ones_like(values))
@@ -277,31 +286,31 @@ class VAE(keras.Model):
 
     def train_step(self, data):
         x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.track(*self.learn(x, labels))
+        return self.update_trackers(*self.optimize(x, labels))
 
     def test_step(self, data):
         x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         seen = tf.cast(self._trackers[0].count, tf.int32)  # so that each batch has noise of its own
-        logs = self.measure(x, seen, labels)
-        return self.track(replicas.gather(logs) if replicas.count() > 1 else logs)
+        logs = self.evaluate_batch(x, seen, labels)
+        return self.update_trackers(replicas.gather_columns(logs) if replicas.count_replicas() > 1 else logs)
 
     @functools.cached_property
-    def share(self):
+    def replica_gradients(self):
         """See `replicas.compiled_share`."""
-        return replicas.compiled_share(self)
+        return replicas.compile_replica_gradients(self)
 
     def make_train_function(self, force=False):
-        self.train_function = self._function_of("train", force)
+        self.train_function = self._make_keras_function("train", force)
 
     def make_test_function(self, force=False):
-        self.test_function = self._function_of("test", force)
+        self.test_function = self._make_keras_function("test", force)
 
-    def _function_of(self, kind, force):
+    def _make_keras_function(self, kind, force):
         function, step = getattr(self, f"{kind}_function"), getattr(self, f"{kind}_step")
         if function is not None and not force:
             return function
         if self.distribute_strategy.num_replicas_in_sync > 1:
-            return replicas.keras_function(self.distribute_strategy, step, self.steps_per_execution)
+            return replicas.make_keras_function(self.distribute_strategy, step, self.steps_per_execution)
         return self._make_function(step)
 
     def get_config(self):
@@ -317,10 +326,10 @@ class VAE(keras.Model):
             "condition",
             "classes",
         )
-        own = {name: getattr(self, name) for name in specs.keyword_options(type(self))}
+        own = {name: getattr(self, name) for name in specs.list_keyword_options(type(self))}
         return {**self._parts, **{name: getattr(self, name) for name in ordinary}, **own}
 
     def kl_per_dimension(self, x):
         """KL of each latent dimension from N(0, 1), mean over x, [L]: what 'active units' counts."""
         mean, stddev = self.encode(x)
-        return 0.5 * tf.reduce_mean(normal_kl_terms(mean, tf.math.log(stddev)), axis=0)
+        return 0.5 * tf.reduce_mean(twice_normal_kl_by_dimension(mean, tf.math.log(stddev)), axis=0)

@@ -2,11 +2,11 @@
 
 from tfvae import specs
 from tfvae.errors import UsageError
-from tfvae.objectives.geco.conditional import GECORange
+from tfvae.objectives.geco.conditional import KappaConditionedGECO
 from tfvae.objectives.registry import OBJECTIVES
 
 # Objectives that a condition replaces by one that learns a whole range.
-RANGES = {"kappa": {"geco": GECORange}}
+RANGES = {"kappa": {"geco": KappaConditionedGECO}}
 
 
 def build(
@@ -36,4 +36,4 @@ def build(
     if isinstance(objective, type):
         return objective(**context)
     told = options.get("condition", "").partition(":")[0]
-    return specs.build("objective", OBJECTIVES | RANGES.get(told, {}), objective, **context)
+    return specs.build_part("objective", OBJECTIVES | RANGES.get(told, {}), objective, **context)

@@ -5,15 +5,15 @@ import math
 import tensorflow as tf
 
 from tfvae.distributions.divergences import mmd2, total_correlation
-from tfvae.distributions.terms import elbo, iwae, log_weights, mean_k, normal_log_prob
+from tfvae.distributions.terms import elbo, importance_weighted_bound, log_weights, mean_over_samples, normal_log_prob
 from tfvae.errors import UsageError
 from tfvae.models.vae import OWN, VAE
-from tfvae.objectives.geco.constraints import batch_means, parse, violations
+from tfvae.objectives.geco.constraints import mean_violations, parse_constraints, stack_violations
 from tfvae.objectives.geco.controllers import Multipliers
 from tfvae.runtime import random_streams
 
 
-def check(good, name, rule, value):
+def check_option(good, name, rule, value):
     if not good:
         raise UsageError(f"Expected {name} {rule}. Received: {name}={value}.")
 
@@ -37,11 +37,11 @@ class BetaVAE(VAE):
 
     def __init__(self, *parts, beta=1.0, warmup=0, cycle=0, capacity=0.0, **context):
         for name, value in (("beta", beta), ("warmup", warmup), ("cycle", cycle), ("capacity", capacity)):
-            check(value >= 0, name, ">= 0", value)
+            check_option(value >= 0, name, ">= 0", value)
         super().__init__(*parts, **context)
         self.beta, self.warmup, self.cycle, self.capacity = beta, warmup, cycle, capacity
 
-    tellable = (*VAE.tellable, "beta")
+    supported_conditions = (*VAE.supported_conditions, "beta")
 
     def ramp(self):
         """Share of the final weight at this step, in [0, 1]."""
@@ -55,17 +55,17 @@ class BetaVAE(VAE):
 
     def objective(self, terms):
         if self.capacity:
-            return self.weight(terms) * tf.abs(terms.kl - self.capacity * self.ramp()) - mean_k(terms.log_px)
-        return self.weight(terms) * self.ramp() * terms.kl - mean_k(terms.log_px)
+            return self.weight(terms) * tf.abs(terms.kl - self.capacity * self.ramp()) - mean_over_samples(terms.log_px)
+        return self.weight(terms) * self.ramp() * terms.kl - mean_over_samples(terms.log_px)
 
-    def importance(self, terms):
+    def loss_weight(self, terms):
         """1 / sqrt(beta) where beta is told: the same optimum at each, and no end of the range rules the step."""
-        told = self.told and self.told.name == "beta"
-        return tf.sqrt(self.told.default(1) / terms.condition) if told else 1.0
+        told = self.condition and self.condition.name == "beta"
+        return tf.sqrt(self.condition.default_values(1) / terms.condition) if told else 1.0
 
     def weight(self, terms):
         """beta, or each image's own where it is the condition."""
-        return terms.condition if self.told and self.told.name == "beta" else self.beta
+        return terms.condition if self.condition and self.condition.name == "beta" else self.beta
 
 
 class SigmaVAE(BetaVAE):
@@ -93,12 +93,12 @@ class GECO(VAE):
 
     def __init__(self, *parts, kappa=4.0, constraints="", controller="pi", rate=0.0, gain=0.0, decay=0.99, lam=1.0,
                  warmup=0, **context):  # fmt: skip
-        check(kappa > 0, "kappa", "> 0", kappa)
+        check_option(kappa > 0, "kappa", "> 0", kappa)
         super().__init__(*parts, **context)
         self.kappa, self.constraints, self.controller, self.rate = kappa, constraints, controller, rate
         self.gain, self.decay, self.lam, self.warmup = gain, decay, lam, warmup
-        self.bounds = parse(constraints or f"re<={kappa}")
-        self.rate_side = any(bound.rate_side for bound in self.bounds)
+        self.constraints = parse_constraints(constraints or f"re<={kappa}")
+        self.rate_side = any(bound.rate_side for bound in self.constraints)
         half = 0.5 * math.prod(self.image_shape)
         targets = self.targets()
         ceilings = [half / scale if of_pixels else math.inf for scale, of_pixels in targets]
@@ -107,40 +107,40 @@ class GECO(VAE):
 
     def targets(self):
         """(scale, whether it bounds the pixel error) of what each multiplier sees to."""
-        return [(bound.scale, bound.pixel_error) for bound in self.bounds]
+        return [(bound.scale, bound.pixel_error) for bound in self.constraints]
 
     def lagrangian(self, terms):
         """sum_j lambda_j C_j, [K, B]."""
-        return tf.tensordot(self.multipliers.lam, violations(self.bounds, terms), axes=1)
+        return tf.tensordot(self.multipliers.values, stack_violations(self.constraints, terms), axes=1)
 
-    def felt(self, terms):
+    def weighted_violations(self, terms):
         """The violations as the loss averages them over K, [J, K, B]."""
-        return violations(self.bounds, terms)
+        return stack_violations(self.constraints, terms)
 
     def objective(self, terms):
-        base = -mean_k(terms.log_px) if self.rate_side else terms.kl
-        return base + mean_k(self.lagrangian(terms))
+        base = -mean_over_samples(terms.log_px) if self.rate_side else terms.kl
+        return base + mean_over_samples(self.lagrangian(terms))
 
-    def plan(self, steps):
-        self.multipliers.plan(steps)
+    def on_train_begin(self, steps):
+        self.multipliers.on_train_begin(steps)
 
-    def signals(self, terms):
-        return {"violations": batch_means(self.felt(terms))}
+    def constraint_stats(self, terms):
+        return {"violations": mean_violations(self.weighted_violations(terms))}
 
-    def adapt(self, signals):
-        self.multipliers.update(signals["violations"], self.scales)
+    def adapt(self, constraint_stats):
+        self.multipliers.update(constraint_stats["violations"], self.scales)
 
-    def measures(self, terms):
-        means = tf.reduce_mean(self.felt(terms), axis=1)  # [J, B]
-        return super().measures(terms) | {name: means[j] for j, name in enumerate(self.columns("constraint"))}
+    def metric_columns(self, terms):
+        means = tf.reduce_mean(self.weighted_violations(terms), axis=1)  # [J, B]
+        return super().metric_columns(terms) | {name: means[j] for j, name in enumerate(self.columns("constraint"))}
 
     def columns(self, stem):
         """'constraint', 'constraint_2', ...: one name a constraint, in their order."""
-        return [stem] + [f"{stem}_{j}" for j in range(2, len(self.bounds) + 1)]
+        return [stem] + [f"{stem}_{j}" for j in range(2, len(self.constraints) + 1)]
 
     def state_logs(self):
         names = self.columns("lambda") + self.columns("constraint_ma")
-        values = tf.concat([self.multipliers.lam, self.multipliers.average], axis=0)
+        values = tf.concat([self.multipliers.values, self.multipliers.average], axis=0)
         return {name: values[j] for j, name in enumerate(names)}
 
 
@@ -154,11 +154,11 @@ class IWAE(VAE):
     """
 
     def __init__(self, *parts, k=5, gradient="standard", **context):
-        check(k >= 1, "k", ">= 1", k)
-        check(gradient in ("standard", "stl", "dreg"), "gradient", "standard, stl or dreg", gradient)
+        check_option(k >= 1, "k", ">= 1", k)
+        check_option(gradient in ("standard", "stl", "dreg"), "gradient", "standard, stl or dreg", gradient)
         super().__init__(*parts, **context)
         rule = "standard with an architecture that draws z in steps"  # q's parameters carry z's path there
-        check(gradient == "standard" or not self.arch.sequential, "gradient", rule, gradient)
+        check_option(gradient == "standard" or not self.arch.is_hierarchical, "gradient", rule, gradient)
         self.k, self.gradient, self.samples = int(k), gradient, int(k)
 
     def terms(self, x, samples=None, seed=(0, 0), training=False, **told):
@@ -178,7 +178,7 @@ class IWAE(VAE):
 
     def bound(self, terms, log_w):
         """The bound that is raised, [B]."""
-        return iwae(log_w)
+        return importance_weighted_bound(log_w)
 
     def objective(self, terms):
         log_w = self.log_w(terms)
@@ -199,8 +199,8 @@ class MIWAE(IWAE):
     """
 
     def __init__(self, *parts, m=5, k=5, gradient="standard", **context):
-        check(m >= 1, "m", ">= 1", m)
-        check(gradient != "dreg", "gradient", "standard or stl for miwae", gradient)
+        check_option(m >= 1, "m", ">= 1", m)
+        check_option(gradient != "dreg", "gradient", "standard or stl for miwae", gradient)
         super().__init__(*parts, k=k, gradient=gradient, **context)
         self.m, self.samples = int(m), int(m) * int(k)
 
@@ -208,7 +208,9 @@ class MIWAE(IWAE):
         if (log_w.shape[0] or self.m) % self.m:
             raise UsageError(f"Expected samples in {self.m} equal groups. Received: samples={log_w.shape[0]}.")
         groups = tf.reshape(log_w, [self.m, -1, tf.shape(log_w)[1]])
-        return mean_k(tf.reduce_logsumexp(groups, axis=1) - tf.math.log(tf.cast(tf.shape(groups)[1], tf.float32)))
+        return mean_over_samples(
+            tf.reduce_logsumexp(groups, axis=1) - tf.math.log(tf.cast(tf.shape(groups)[1], tf.float32))
+        )
 
 
 class CIWAE(IWAE):
@@ -219,13 +221,13 @@ class CIWAE(IWAE):
     """
 
     def __init__(self, *parts, beta=0.5, k=5, gradient="standard", **context):
-        check(0 <= beta <= 1, "beta", "in [0, 1]", beta)
-        check(gradient != "dreg", "gradient", "standard or stl for ciwae", gradient)
+        check_option(0 <= beta <= 1, "beta", "in [0, 1]", beta)
+        check_option(gradient != "dreg", "gradient", "standard or stl for ciwae", gradient)
         super().__init__(*parts, k=k, gradient=gradient, **context)
         self.beta = beta
 
     def bound(self, terms, log_w):
-        return self.beta * mean_k(log_w) + (1.0 - self.beta) * iwae(log_w)
+        return self.beta * mean_over_samples(log_w) + (1.0 - self.beta) * importance_weighted_bound(log_w)
 
 
 class GECOIWAE(GECO):
@@ -241,11 +243,11 @@ class GECOIWAE(GECO):
     """
 
     def __init__(self, *parts, k=5, stop_weights=False, **context):
-        check(k >= 1, "k", ">= 1", k)
+        check_option(k >= 1, "k", ">= 1", k)
         super().__init__(*parts, **context)
         self.k, self.stop_weights, self.samples = int(k), stop_weights, int(k)
 
-    def shares(self, terms):
+    def importance_weights(self, terms):
         """w~ [K, B]: sums to 1 over K."""
         share = tf.nn.softmax(log_weights(terms), axis=0)
         return tf.stop_gradient(share) if self.stop_weights else share
@@ -253,14 +255,16 @@ class GECOIWAE(GECO):
     def objective(self, terms):
         if terms.log_px.shape[0] == 1:
             return super().objective(terms)
-        share = self.shares(terms)
+        share = self.importance_weights(terms)
         distortion = -tf.reduce_sum(share * terms.log_px, axis=0)
-        base = distortion if self.rate_side else -iwae(log_weights(terms)) - distortion
+        base = distortion if self.rate_side else -importance_weighted_bound(log_weights(terms)) - distortion
         return base + tf.reduce_sum(share * self.lagrangian(terms), axis=0)
 
-    def felt(self, terms):
+    def weighted_violations(self, terms):
         samples = tf.cast(tf.shape(terms.log_px)[0], tf.float32)
-        return samples * self.shares(terms) * super().felt(terms)  # the weights have mean 1 over K
+        return (
+            samples * self.importance_weights(terms) * super().weighted_violations(terms)
+        )  # the weights have mean 1 over K
 
 
 class TCVAE(VAE):
@@ -274,10 +278,12 @@ class TCVAE(VAE):
     """
 
     def __init__(self, *parts, beta=6.0, **context):
-        check(beta >= 0, "beta", ">= 0", beta)
+        check_option(beta >= 0, "beta", ">= 0", beta)
         super().__init__(*parts, **context)
         name = self.arch.__class__.__name__  # q(z_i|x_j) for all i, j costs B more passes where z is drawn in steps
-        check(not self.arch.sequential, "arch", "that draws all of z at once, for the total correlation", name)
+        check_option(
+            not self.arch.is_hierarchical, "arch", "that draws all of z at once, for the total correlation", name
+        )
         self.beta = beta
 
     def objective(self, terms):
@@ -294,21 +300,21 @@ class InfoVAE(VAE):
     """
 
     def __init__(self, *parts, alpha=0.0, mmd=100.0, bandwidth=0.0, **context):
-        check(alpha <= 1, "alpha", "<= 1", alpha)
-        check(mmd >= 0, "mmd", ">= 0", mmd)
-        check(bandwidth >= 0, "bandwidth", ">= 0", bandwidth)
+        check_option(alpha <= 1, "alpha", "<= 1", alpha)
+        check_option(mmd >= 0, "mmd", ">= 0", mmd)
+        check_option(bandwidth >= 0, "bandwidth", ">= 0", bandwidth)
         super().__init__(*parts, **context)
         self.alpha, self.mmd, self.bandwidth = alpha, mmd, bandwidth
 
     def terms(self, x, samples=None, seed=(0, 0), **told):
         terms = super().terms(x, samples, seed, **told)
-        of_prior = self.prior.sample(tf.shape(terms.kl)[0], random_streams.fold(seed, OWN), self.arch.encode)
+        of_prior = self.prior.sample(tf.shape(terms.kl)[0], random_streams.fold_in(seed, OWN), self.arch.encode)
         return terms._replace(extra=of_prior)
 
     def objective(self, terms):
         width = self.bandwidth or math.sqrt(terms.z.shape[-1])
         distance = mmd2(terms.z[0], terms.extra, width)
-        return -mean_k(terms.log_px) + (1.0 - self.alpha) * terms.kl + self.mmd * distance
+        return -mean_over_samples(terms.log_px) + (1.0 - self.alpha) * terms.kl + self.mmd * distance
 
 
 OBJECTIVES = {

@@ -8,7 +8,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from tfvae.errors import UsageError
-from tfvae.objectives.geco import constraint_status
 from tfvae.plots.style import (
     ACCENT,
     BLUE,
@@ -23,6 +22,7 @@ from tfvae.plots.style import (
     new_figure,
     save_figure,
 )
+from tfvae.runtime import constraint_band
 
 NATS = "nats per image"
 PANELS = (
@@ -31,7 +31,7 @@ PANELS = (
     ("distortion", "Distortion: -log p(x|z)", NATS),
     ("sq_err", "Squared error", "sum over pixels in [0,1]"),
 )
-BAND = constraint_status.TOLERANCE
+BAND = constraint_band.TOLERANCE
 DECADES = [sign * 10.0**k for k in range(7) for sign in (-1, 1)] + [0.0]
 
 
@@ -133,7 +133,7 @@ def met_since(rows, targets):
         targets: one number for each constraint, in the constraint's unit.
     """
     epochs = column(rows, "epoch")
-    each = [constraint_status.met_since(column(rows, _indexed("constraint", j)), abs(t)) for j, t in enumerate(targets)]
+    each = [constraint_band.met_since(column(rows, _indexed("constraint", j)), abs(t)) for j, t in enumerate(targets)]
     return None if None in each else epochs[max(each) - 1]
 
 

@@ -1,18 +1,18 @@
-"""The verb compare: runs beside each other in tables, in two planes, by samples. TensorFlow is imported when needed."""
+"""Runs beside each other: in tables, in two planes, by samples."""
 
 import contextlib
-import json
 import math
-import pathlib
 import statistics
 
+import numpy as np
+
 from tfvae import specs
-from tfvae.cli.inspection_verbs import aligned, csv_bytes, markdown, plain, text_of
 from tfvae.errors import IntegrityError
+from tfvae.evaluation import evaluate
+from tfvae.plots import grids, planes
 from tfvae.runtime import files
-from tfvae.runtime.environment import import_tensorflow
-from tfvae.runtime.progress_reporters import Plain
-from tfvae.training.run_folder import find
+from tfvae.runtime.tables import format_cell, format_csv, format_markdown, to_json_value
+from tfvae.training.trainer import load_run
 
 SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active_units")
 MET = "constraints_met"
@@ -29,7 +29,7 @@ def what_differs(configs):
     """
     full, given = [], set()
     for config in configs:
-        name, options = specs.parse(config.objective)
+        name, options = specs.parse_spec(config.objective)
         defaults = specs.read_signatures(*specs.TABLES["objective"])[name][1]
         own = {OPTION.get(key, key): value for key, value in {**defaults, **options}.items()}
         full.append({"objective": name, **own, **{k: v for k, v in config.to_dict().items() if k != "objective"}})
@@ -60,11 +60,8 @@ def measured(run, split, samples, limit, say, pictures=0):
     kept = run.path / f"evaluate-{split}-K{samples}-{limit or 'all'}{drawn}-{step}-e{EDITION}.json"
     if kept.exists():
         return files.read_json(kept)
-    say(f"measuring {run.shown}")
-    import_tensorflow()
-    from tfvae.evaluation import evaluate
-
-    found = plain(evaluate(run.path, split=split, samples=samples, limit=limit, pictures=pictures, say=say))
+    say(f"measuring {run.display_path}")
+    found = to_json_value(evaluate(run.path, split=split, samples=samples, limit=limit, pictures=pictures, say=say))
     if newest(run) == step:  # else somebody trains it meanwhile, and which of the two this was is not known
         files.write_json(kept, found)
     return found
@@ -76,10 +73,10 @@ def rows_of(runs, split="test", samples=100, limit=0, say=lambda line: None):
     for run, settings in zip(runs, what_differs([run.config for run in runs])):
         found = measured(run, split, samples, limit, say)
         met = [bound["met"] for bound in found["constraints"]]
-        row = {"run": run.shown, "settings": settings, **{name: found[name] for name in SCORES}}
+        row = {"run": run.display_path, "settings": settings, **{name: found[name] for name in SCORES}}
         rows.append(row | {MET: all(met) if met else None, "status": run.status, "images": found["images"]})
         if run.status != "finished":
-            say(f"note: {run.shown} is {run.status}; measured as it stands")
+            say(f"note: {run.display_path} is {run.status}; measured as it stands")
     return rows
 
 
@@ -110,7 +107,7 @@ def over_seeds(rows):
 def label_of(settings, names=None):
     """'geco kappa=3 seed=0': settings in short, all that there are or those among `names`."""
     told = [name for name, value in settings.items() if value is not None and (names is None or name in names)]
-    return " ".join(("" if name == "objective" else f"{name}=") + text_of(settings[name]) for name in told)
+    return " ".join(("" if name == "objective" else f"{name}=") + format_cell(settings[name]) for name in told)
 
 
 def names_of(rows):
@@ -123,7 +120,7 @@ def run_table(rows):
     """Header and cells, texts; with the folders where settings do not tell one run from another."""
     first = ["run"] if names_of(rows)[0] == rows[0]["run"] else []
     names = [*first, *rows[0]["settings"], *SCORES, MET]
-    return [names, *([text_of((row | row["settings"])[name]) for name in names] for row in rows)]
+    return [names, *([format_cell((row | row["settings"])[name]) for name in names] for row in rows)]
 
 
 def seed_table(groups):
@@ -132,8 +129,8 @@ def seed_table(groups):
     for group in groups:
         met = None if group[MET] is None else f"{round(group[MET] * group['n'])}/{group['n']}"
         errors = [group[f"{name}_se"] for name in SCORES]
-        scores = [text_of(group[n]) + ("" if e is None else f" +- {e:.2g}") for n, e in zip(SCORES, errors)]
-        body.append([*map(text_of, (*group["settings"].values(), group["n"])), *scores, text_of(met)])
+        scores = [format_cell(group[n]) + ("" if e is None else f" +- {e:.2g}") for n, e in zip(SCORES, errors)]
+        body.append([*map(format_cell, (*group["settings"].values(), group["n"])), *scores, format_cell(met)])
     return [[*groups[0]["settings"], "n", *SCORES, MET], *body]
 
 
@@ -148,7 +145,7 @@ def tables(rows, groups):
 def as_csv(rows):
     """Rows as CSV, settings as columns of their own, numbers in full."""
     lines = [row["settings"] | {name: value for name, value in row.items() if name != "settings"} for row in rows]
-    return csv_bytes(lines)
+    return format_csv(lines)
 
 
 def as_markdown(rows, groups, asked, pictures):
@@ -156,7 +153,7 @@ def as_markdown(rows, groups, asked, pictures):
     told = f"{asked['split']} split, {rows[0]['images']} images, nll from K={asked['samples']} samples; nats per image."
     parts = [f"# {len(rows)} runs", told]
     for title, lines in tables(rows, groups).items():
-        parts += [f"## {title[0].upper()}{title[1:]}", markdown(lines)]
+        parts += [f"## {title[0].upper()}{title[1:]}", format_markdown(lines)]
     parts += [f"![{path.stem}]({path.name})" for path in pictures]
     return ("\n\n".join(parts) + "\n").encode()
 
@@ -175,15 +172,9 @@ def points_of(groups, objective, height):
 
 def draw_samples(runs, rows, folder, say):
     """A row of samples for each run, all from the same seed; a file for each shape of images."""
-    import_tensorflow()
-    import numpy as np
-
-    from tfvae.plots import grids
-    from tfvae.training.trainer import load
-
     boards = {}
     for run, name in zip(runs, names_of(rows)):
-        model = load(run.path, say)
+        model = load_run(run.path, say)
         count = 500 if grids.is_points(model.image_shape) else SHOWN
         boards.setdefault(model.image_shape, {})[name] = model.sample(count, (0, 0)).numpy()
     paths = []
@@ -198,26 +189,8 @@ def draw_samples(runs, rows, folder, say):
     return paths
 
 
-def report(runs, output="", as_json=False, split="test", samples=100, limit=0):
-    """Measure `runs`, print the tables, and write tables and pictures into the folder `output` if there is one."""
-    say, asked = Plain().line, {"split": split, "samples": samples, "limit": limit}
-    if output:
-        files.make_folder(pathlib.Path(output))
-    rows = rows_of(runs, **asked, say=say)
-    groups = over_seeds(rows)
-    paths = write(runs, rows, groups, asked, pathlib.Path(output), say) if output else []
-    if as_json:
-        found = {"asked": asked, "runs": rows, "over_seeds": groups, "files": list(map(str, paths))}
-        print(json.dumps(plain(found), allow_nan=False))
-    else:
-        print(*(f"{title}:\n{aligned(lines)}" for title, lines in tables(rows, groups).items()), *paths, sep="\n")
-    return 0
-
-
 def write(runs, rows, groups, asked, folder, say):
     """``compare.csv``, ``compare_seeds.csv`` (several seeds), ``compare.md`` and pictures: -> paths."""
-    from tfvae.plots import planes
-
     several = len(tables(rows, groups)) > 1
     objective, title = runs[0].config.objective_name, "Means over seeds" if several else ""
     pictures = [
@@ -230,9 +203,3 @@ def write(runs, rows, groups, asked, folder, say):
     for name, data in found.items():
         files.write_bytes(folder / name, data)
     return [*(folder / name for name in found), *pictures]
-
-
-def compare(args):
-    """``tfvae compare RUN RUN ...``."""
-    runs = {run.path: run for run in map(find, args.runs)}  # latest may be there by its name, too
-    return report(list(runs.values()), args.output, args.json, args.split, args.samples, args.limit)

@@ -10,7 +10,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-dataset
 
 
 @contextlib.contextmanager
-def no_stderr():
+def silence_stderr():
     """TensorFlow's C++ side logs to descriptor 2 before any logger can be told not to."""
     sys.stderr.flush()
     kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -26,7 +26,7 @@ def no_stderr():
 def import_tensorflow():
     """Import TensorFlow without its start-up lines; a failure is raised as usual."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with no_stderr():
+    with silence_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # the search for GPU drivers speaks too
@@ -35,7 +35,7 @@ def import_tensorflow():
     return tf
 
 
-def version(package):
+def package_version(package):
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -51,5 +51,5 @@ def describe_environment():
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "devices": [device.device_type for device in tf.config.list_physical_devices()],
-        **{name: version(name) for name in ("tfvae", *PACKAGES)},
+        **{name: package_version(name) for name in ("tfvae", *PACKAGES)},
     }

@@ -11,7 +11,7 @@ from tfvae.errors import IntegrityError, StorageError
 
 
 @contextlib.contextmanager
-def explained(path):
+def translate_os_errors(path):
     """Turn an operating system's refusal to write into one sentence."""
     try:
         yield
@@ -25,7 +25,7 @@ def explained(path):
 
 def make_folder(path):
     """A folder for results, which may be there already."""
-    with explained(path):
+    with translate_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -44,7 +44,7 @@ def sync_folder(path):
 
 
 @contextlib.contextmanager
-def lock(folder):
+def lock_folder(folder):
     """Hold a folder for this process as long as the block runs: yields whether it was free.
 
     The lock is the operating system's, on the folder itself: it leaves no file and ends with the process.
@@ -67,7 +67,7 @@ def lock(folder):
 
 
 def is_locked(folder):
-    with lock(folder) as free:
+    with lock_folder(folder) as free:
         return not free
 
 
@@ -75,7 +75,7 @@ def write_bytes(path, data):
     """Replace the file at `path` in one step."""
     path = pathlib.Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with explained(path):
+    with translate_os_errors(path):
         try:
             with open(beside, "wb") as file:
                 file.write(data)
@@ -113,7 +113,7 @@ def write_folder(path, write):
     """
     path = pathlib.Path(path)
     beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with explained(path):
+    with translate_os_errors(path):
         try:
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)

@@ -7,11 +7,11 @@ import keras
 import tensorflow as tf
 
 from tfvae.config import SCHEDULES
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 
 
 @keras.saving.register_keras_serializable("tfvae")
-class Adam(keras.optimizers.Adam):
+class GuardedAdam(keras.optimizers.Adam):
     """Keras' Adam (Kingma & Ba, 2015) whose step can be called off inside a compiled program.
 
     Undoing a step afterwards, by ``where(sound, new, old)`` on each variable, makes XLA keep copies of both moments:
@@ -29,13 +29,13 @@ class Adam(keras.optimizers.Adam):
         finally:
             self._sound = None
 
-    def called_off(self):
+    def guarded_variables(self):
         """The variables that `only_if` protects; others, as weight decay moves them, are the caller's to protect."""
         plain = not (self.amsgrad or self.weight_decay or self.gradient_accumulation_steps)
         return [*self._trainable_variables, *self._momentums, *self._velocities] if plain else []
 
     def update_step(self, gradient, variable, learning_rate):
-        if self._sound is None or not self.called_off():
+        if self._sound is None or not self.guarded_variables():
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._velocities[index]
@@ -53,7 +53,7 @@ class Adam(keras.optimizers.Adam):
 
 
 @keras.saving.register_keras_serializable("tfvae")
-class Rate(keras.optimizers.schedules.LearningRateSchedule):
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate as a function of the step.
 
     Args:
@@ -64,7 +64,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak, schedule, steps, warmup=0):
         if schedule not in SCHEDULES:
-            raise UsageError(unknown("schedule", schedule, SCHEDULES))
+            raise UsageError(describe_unknown("schedule", schedule, SCHEDULES))
         self.peak, self.schedule, self.steps, self.warmup = peak, schedule, steps, warmup
 
     def __call__(self, step):
@@ -78,15 +78,15 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "schedule": self.schedule, "steps": self.steps, "warmup": self.warmup}
 
 
-def inner(optimizer):
+def unwrap_optimizer(optimizer):
     """The optimizer below float16's loss scaling, if there is one."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 @contextlib.contextmanager
-def averaged(model):
+def use_averaged_weights(model):
     """Inside, the weights are their exponential moving average, if the optimizer keeps one."""
-    optimizer = inner(getattr(model, "optimizer", None))
+    optimizer = unwrap_optimizer(getattr(model, "optimizer", None))
     if not getattr(optimizer, "use_ema", False):
         yield
         return

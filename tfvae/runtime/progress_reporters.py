@@ -3,15 +3,15 @@
 import sys
 import time
 
-SHOWN = ("loss", "elbo", "rate", "distortion", "sq_err", "lambda", "constraint", "val_elbo")
+PROGRESS_COLUMNS = ("loss", "elbo", "rate", "distortion", "sq_err", "lambda", "constraint", "val_elbo")
 
 
-def describe(values):
+def format_progress(values):
     """'elbo 423.1  rate 8.39 ...': the columns of a row that a person follows."""
-    return "  ".join(f"{name} {values[name]:.4g}" for name in SHOWN if name in values)
+    return "  ".join(f"{name} {values[name]:.4g}" for name in PROGRESS_COLUMNS if name in values)
 
 
-class Silent:
+class SilentReporter:
     """The default in Python: nothing is printed."""
 
     def line(self, text):
@@ -27,7 +27,7 @@ class Silent:
         """The run is over."""
 
 
-class Plain(Silent):
+class PlainReporter(SilentReporter):
     """One line an epoch, and one each `every` seconds within a long epoch; on standard error."""
 
     def __init__(self, every=10.0, stream=None):
@@ -39,14 +39,14 @@ class Plain(Silent):
     def block(self, epoch, epochs, done, steps, means):
         if done < steps and time.monotonic() - self.last >= self.every:
             self.last = time.monotonic()
-            self.line(f"epoch {epoch}/{epochs}  step {done}/{steps}  {describe(means)}")
+            self.line(f"epoch {epoch}/{epochs}  step {done}/{steps}  {format_progress(means)}")
 
     def epoch(self, row, epochs, images_per_second):
         self.last = time.monotonic()
-        self.line(f"epoch {row['epoch']}/{epochs}  {describe(row)}  {images_per_second:,.0f} images/s")
+        self.line(f"epoch {row['epoch']}/{epochs}  {format_progress(row)}  {images_per_second:,.0f} images/s")
 
 
-class Live(Plain):
+class LiveReporter(PlainReporter):
     """A rich progress bar with the time left; finished epochs scroll away above it."""
 
     def __init__(self):
@@ -80,3 +80,8 @@ class Live(Plain):
 
     def close(self):
         self.bar.stop()
+
+
+def make_reporter():
+    """A live line on a terminal, plain lines elsewhere; both on standard error."""
+    return LiveReporter() if sys.stderr.isatty() else PlainReporter()

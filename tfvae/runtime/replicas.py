@@ -17,7 +17,7 @@ from tfvae.runtime import random_streams
 
 
 @functools.cache  # a second one in the same process would mix up its collective operations with the first one's
-def strategy_of(name, replicas=0):
+def make_strategy(name, replicas=0):
     """The tf.distribute.Strategy of a ``--strategy``; None for ``none``. To be called before any op runs.
 
     Args:
@@ -30,13 +30,13 @@ def strategy_of(name, replicas=0):
         check_tf_config(os.environ.get("TF_CONFIG", ""))
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_physical_devices("GPU")
-    devices = tf.config.list_logical_devices("GPU") if gpus else cpu_parts(replicas or 1)
+    devices = tf.config.list_logical_devices("GPU") if gpus else split_cpu(replicas or 1)
     if replicas > len(devices):
         raise UsageError(f"Expected --replicas <= the {len(devices)} devices of this machine. Received: {replicas}.")
     return tf.distribute.MirroredStrategy([device.name for device in devices[: replicas or None]])
 
 
-def cpu_parts(replicas):
+def split_cpu(replicas):
     """The CPU as that many logical devices, to try out on a laptop what will run on several GPUs."""
     (cpu,) = tf.config.list_physical_devices("CPU")
     parts = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
@@ -62,7 +62,7 @@ def check_tf_config(text):
         )
 
 
-def scope(strategy):
+def strategy_scope(strategy):
     """``strategy.scope()``, or nothing."""
     return strategy.scope() if strategy else contextlib.nullcontext()
 
@@ -73,7 +73,7 @@ def is_chief(strategy):
     return not resolver or not resolver.cluster_spec().jobs or resolver.task_id == 0
 
 
-def agree(strategy, flag):
+def any_process(strategy, flag):
     """True in every process if `flag` is in any of them."""
 
     def one():
@@ -82,29 +82,29 @@ def agree(strategy, flag):
     return float(strategy.experimental_local_results(strategy.run(tf.function(one)))[0]) > 0
 
 
-def barrier(strategy):
+def wait_for_all(strategy):
     """Wait until every process is here."""
     if strategy:
-        agree(strategy, False)
+        any_process(strategy, False)
 
 
-def count():
+def count_replicas():
     """Replicas that run this very code at once; 1 outside ``strategy.run``."""
     context = tf.distribute.get_replica_context()
     return context.num_replicas_in_sync if context else 1
 
 
-def compiled_share(model):
+def compile_replica_gradients(model):
     """One replica's part of a step, compiled: (x, labels, its number, how many) -> what `VAE.gradients` returns."""
 
     def share(x, labels, replica, of):
-        with random_streams.shard(replica, of):
-            return model.gradients(x, labels)
+        with random_streams.shard_of_batch(replica, of):
+            return model.compute_gradients(x, labels)
 
     return tf.function(share, jit_compile=bool(model.jit_compile), autograph=False)
 
 
-def gradients(model, x, labels=None):
+def gather_gradients(model, x, labels=None):
     """`VAE.gradients` of the global batch, in each replica: x is its share; what is returned is the same in all.
 
     The gradients are 1/n of the whole batch's, for Keras' optimizers sum over replicas as they apply. Keras clips
@@ -112,25 +112,27 @@ def gradients(model, x, labels=None):
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
-    logs, signals, shares, sound = model.share(x, labels, tf.cast(context.replica_id_in_sync_group, tf.int32), replicas)
-    means = context.all_reduce("mean", [tf.cast(sound, tf.float32), *signals.values()])
-    signals = dict(zip(signals, means[1:]))
+    logs, constraint_stats, shares, sound = model.replica_gradients(
+        x, labels, tf.cast(context.replica_id_in_sync_group, tf.int32), replicas
+    )
+    means = context.all_reduce("mean", [tf.cast(sound, tf.float32), *constraint_stats.values()])
+    constraint_stats = dict(zip(constraint_stats, means[1:]))
     limit = getattr(model.optimizer, "inner_optimizer", model.optimizer).global_clipnorm
     if limit:
         whole = context.all_reduce("mean", shares)
         whole, _ = tf.clip_by_global_norm(whole, model.optimizer.scale_loss(tf.constant(limit)))
-        return gather(logs), signals, [g / replicas for g in whole], means[0] == 1.0
-    return gather(logs), signals, [g / replicas for g in shares], means[0] == 1.0
+        return gather_columns(logs), constraint_stats, [g / replicas for g in whole], means[0] == 1.0
+    return gather_columns(logs), constraint_stats, [g / replicas for g in shares], means[0] == 1.0
 
 
-def gather(logs):
+def gather_columns(logs):
     """{column: [B/n]} of each replica -> {column: [B]} in all, in the order of the global batch."""
     context = tf.distribute.get_replica_context()
     columns = tf.stack([tf.cast(values, tf.float32) for values in logs.values()], axis=1)
     return dict(zip(logs, tf.unstack(context.all_gather(columns, axis=0), num=len(logs), axis=1)))
 
 
-def keras_function(strategy, step, steps):
+def make_keras_function(strategy, step, steps):
     """What ``fit`` and ``evaluate`` call under a strategy: `steps` batches of an iterator -> the last one's logs.
 
     Keras' own fails there: it compiles around ``strategy.run`` or sums scalars over an axis that they lack.

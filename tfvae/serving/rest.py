@@ -13,7 +13,7 @@ import re
 import numpy as np
 import orjson
 
-from tfvae.errors import TfvaeError, unknown
+from tfvae.errors import TfvaeError, describe_unknown
 from tfvae.export.safety import printable
 
 DEFAULT = "serving_default"  # the signature of a request that names none
@@ -261,5 +261,5 @@ def error(sentence):
 def pick(signatures, name):
     """The signature of this name, or 400."""
     if name not in signatures:
-        raise Refused(400, unknown("signature_name", printable(name), signatures))
+        raise Refused(400, describe_unknown("signature_name", printable(name), signatures))
     return signatures[name]

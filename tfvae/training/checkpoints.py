@@ -9,10 +9,10 @@ import numpy as np
 from tfvae.errors import DivergedError, IntegrityError
 from tfvae.runtime import files
 
-KEEP = 2  # the newest, and the one before in case the newest is damaged
+KEPT_CHECKPOINTS = 2  # the newest, and the one before in case the newest is damaged
 
 
-def variables_of(model):
+def name_variables(model):
     """{name: variable}, named by position: Keras' own names count up within a process. No optimizer, none of its."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer and not optimizer.built:
@@ -21,14 +21,14 @@ def variables_of(model):
     return {f"{group}/{i:04d}": v for group, items in groups.items() for i, v in enumerate(items)}
 
 
-def arrays_of(model):
+def read_variables(model):
     """{name: array} of the whole state.
 
     Raises:
         DivergedError: a number is not finite; such a state is never saved.
     """
     arrays = {}
-    for name, variable in variables_of(model).items():
+    for name, variable in name_variables(model).items():
         arrays[name] = variable.numpy()
         scale = variable.path.endswith("dynamic_scale")  # float16's, which may meet infinity and recovers
         if np.issubdtype(arrays[name].dtype, np.floating) and not scale and not np.isfinite(arrays[name]).all():
@@ -36,11 +36,11 @@ def arrays_of(model):
     return arrays
 
 
-def save(root, model, position):
+def save_checkpoint(root, model, position):
     """Write ``root/step-XXXXXXXX``; `position` is JSON: epoch, steps done in it, sums so far, seconds, rollbacks."""
     root = pathlib.Path(root)
     step = int(model.step.numpy())
-    arrays = arrays_of(model)
+    arrays = read_variables(model)
 
     def write(folder):
         buffer = io.BytesIO()
@@ -52,17 +52,17 @@ def save(root, model, position):
     folder = root / (f"step-{step:08d}" + (f"-r{rollbacks}" if rollbacks else ""))  # the same step at another rate
     if not folder.exists():
         files.write_folder(folder, write)
-    for old in sorted(root.glob("step-*"))[:-KEEP]:
+    for old in sorted(root.glob("step-*"))[:-KEPT_CHECKPOINTS]:
         shutil.rmtree(old)
     return folder
 
 
-def restore(folder, model):
+def restore_checkpoint(folder, model):
     """Put a verified checkpoint's state into `model` (its optimizer too, if it has one): -> position."""
     files.verify_folder(folder)
     with np.load(folder / "state.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    variables = variables_of(model)
+    variables = name_variables(model)
     for name, variable in variables.items():
         found = arrays.get(name)
         if found is None or found.shape != tuple(variable.shape):
@@ -78,7 +78,7 @@ def restore(folder, model):
     return files.read_json(folder / "position.json")
 
 
-def restore_newest(root, model, say):
+def restore_newest_checkpoint(root, model, say):
     """Restore the newest undamaged checkpoint: -> position, or None if there is none at all.
 
     Args:
@@ -90,7 +90,7 @@ def restore_newest(root, model, say):
     folders = sorted(pathlib.Path(root).glob("step-*"), reverse=True)
     for folder in folders:
         try:
-            return restore(folder, model)
+            return restore_checkpoint(folder, model)
         except (IntegrityError, OSError, ValueError) as error:
             say(f"checkpoint {folder.name} is damaged and passed over: {error}")
     if folders:

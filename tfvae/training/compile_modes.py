@@ -16,53 +16,53 @@ import tensorflow as tf
 
 from tfvae.errors import IntegrityError
 from tfvae.runtime import files
-from tfvae.training.engine import Engine, default_mode, device_text
+from tfvae.training.engine import Engine, default_mode, describe_device
 
 MODES = ("loop", "step", "kernels")
-WORTH_STEPS = 2000  # a shorter run does not earn the second compilation back
-SLOW_COMPILE = 10.0  # seconds; a net that takes longer keeps its architecture's way
-TRIAL = 0.3  # seconds of steps that are timed
+MIN_STEPS_TO_MEASURE = 2000  # a shorter run does not earn the second compilation back
+SLOW_COMPILE_SECONDS = 10.0  # seconds; a net that takes longer keeps its architecture's way
+TRIAL_SECONDS = 0.3  # seconds of steps that are timed
 
 
-def cache_file():
+def find_cache_file():
     """``$XDG_CACHE_HOME/tfvae/modes.json``; delete it to measure anew."""
     return files.cache_folder() / "modes.json"
 
 
-def allowed(xla):
+def list_modes(xla):
     """The modes to choose from, given the setting: on a GPU, XLA is always worth it."""
     modes = {"on": MODES[:2], "off": MODES[2:]}.get(xla, MODES)
-    return modes if xla == "off" or device_text() == "CPU" else MODES[:2]
+    return modes if xla == "off" or describe_device() == "CPU" else MODES[:2]
 
 
-def key_of(model, batch_size):
+def make_cache_key(model, batch_size):
     """What decides the answer: device, versions, the network and the batch."""
-    parts = [device_text(), os.cpu_count(), tf.__version__, keras.__version__, type(model).__name__, model.precision,
+    parts = [describe_device(), os.cpu_count(), tf.__version__, keras.__version__, type(model).__name__, model.precision,
              model.samples, model._parts, list(model.image_shape), batch_size]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def known():
+def read_cache():
     """{key: {mode: seconds a step}}; an unreadable file counts as none."""
     try:
-        found = files.read_json(cache_file())
+        found = files.read_json(find_cache_file())
     except IntegrityError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def keep(key, seconds):
+def write_cache(key, seconds):
     """Remember; a machine that lets nothing be written measures again next time."""
     try:
-        cache_file().parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(cache_file(), known() | {key: seconds})
+        find_cache_file().parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(find_cache_file(), read_cache() | {key: seconds})
     except OSError:
         pass
 
 
-def seconds_a_step(engine, images, rows):
+def time_step(engine, images, rows):
     """Time of one training step after compilation."""
-    labels, sums = engine.labels_for(images, None), tf.zeros(engine.width + 1)
+    labels, sums = engine.prepare_labels(images, None), tf.zeros(engine.width + 1)
 
     def run(rows, steps):
         return engine._run(images, labels, rows, 0, steps, sums)
@@ -70,13 +70,13 @@ def seconds_a_step(engine, images, rows):
     run(rows, 1)
     begun = time.perf_counter()
     run(rows, 1).numpy()
-    steps = int(np.clip(TRIAL / (time.perf_counter() - begun), 1, len(rows)))
+    steps = int(np.clip(TRIAL_SECONDS / (time.perf_counter() - begun), 1, len(rows)))
     begun = time.perf_counter()
     run(rows, steps).numpy()
     return (time.perf_counter() - begun) / steps
 
 
-def measure(model, batch_size, modes):
+def time_modes(model, batch_size, modes):
     """{mode: seconds a step} of `modes`, up to the first that compiles slowly; nothing is learnt."""
     variables = [*model.variables, *model.optimizer.variables]
     before = [v.numpy() for v in variables]
@@ -85,24 +85,24 @@ def measure(model, batch_size, modes):
     found = {}
     for mode in modes:
         engine = Engine(model, batch_size, mode)
-        found[mode] = seconds_a_step(engine, images, rows)
-        if engine.compile_seconds > SLOW_COMPILE:
+        found[mode] = time_step(engine, images, rows)
+        if engine.compile_seconds > SLOW_COMPILE_SECONDS:
             break
     for variable, old in zip(variables, before):
         variable.assign(old)
     return found
 
 
-def choose(model, batch_size, steps, xla="auto"):
+def choose_mode(model, batch_size, steps, xla="auto"):
     """The mode (see `Engine`) for a run of `steps` steps: (mode, how it was decided)."""
-    own, modes = default_mode(model, xla), allowed(xla)
-    if steps < WORTH_STEPS or len(modes) == 1:
+    own, modes = default_mode(model, xla), list_modes(xla)
+    if steps < MIN_STEPS_TO_MEASURE or len(modes) == 1:
         return own, "asked for" if len(modes) == 1 else "the architecture's default"
-    key = key_of(model, batch_size)
-    found, how = known().get(key), "measured before"
+    key = make_cache_key(model, batch_size)
+    found, how = read_cache().get(key), "measured before"
     seconds = {mode: value for mode, value in found.items() if mode in modes} if isinstance(found, dict) else {}
     if own not in seconds:
-        seconds, how = measure(model, batch_size, sorted(modes, key=lambda mode: mode != own)), "measured"
-        keep(key, seconds)
+        seconds, how = time_modes(model, batch_size, sorted(modes, key=lambda mode: mode != own)), "measured"
+        write_cache(key, seconds)
     times = ", ".join(f"{mode} {1000 * value:.1f} ms a step" for mode, value in seconds.items())
     return min(seconds, key=seconds.get), f"{how}: {times}"

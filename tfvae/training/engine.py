@@ -1,9 +1,9 @@
 """Training and measuring, compiled: the data live on the device and a block of steps is one program.
 
-Small models are bound by the overhead of each step, so dense ones run as a ``tf.while`` over gather -> `VAE.learn`
+Small models are bound by the overhead of each step, so dense ones run as a ``tf.while`` over gather -> `VAE.optimize`
 inside one XLA program; convolutions, which XLA runs many times slower inside a loop on a CPU, compile per step, or run
 in TensorFlow's own kernels (`tfvae.training.compile_modes` decides by measurement). Data too large for the device come in pieces to the
-same program. All ways run the maths of `VAE.learn`, as ``model.fit`` does. The order of the data is a function of
+same program. All ways run the maths of `VAE.optimize`, as ``model.fit`` does. The order of the data is a function of
 (seed, epoch), and all noise one of (seed, step), so a step is reproducible from two integers.
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 PIECE_BYTES = 64e6  # of images that stream to the device at once
-SHARE = 0.4  # of the free memory of a device may be filled with images
-XLA_TEXT = {
+MAX_MEMORY_SHARE = 0.4  # of the free memory of a device may be filled with images
+MODE_DESCRIPTIONS = {
     "loop": "on, one program per block of steps",
     "step": "on, one program per step",
     "kernels": "off, TensorFlow's kernels",
 }
 
 
-def order_of(seed, epoch, count, batch_size):
+def epoch_order(seed, epoch, count, batch_size):
     """The images of one epoch, int32 [steps, batch_size]: a permutation that depends on (seed, epoch) only.
 
     The `count % batch_size` images left over stay out; they are others in every epoch.
@@ -32,12 +32,12 @@ def order_of(seed, epoch, count, batch_size):
     return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
-def stack(logs):
+def stack_column_means(logs):
     """{column: [B] or scalar} -> the means, float32 [columns]."""
     return tf.stack([tf.reduce_mean(tf.cast(values, tf.float32)) for values in logs.values()])
 
 
-def free_bytes():
+def count_free_bytes():
     """Memory that the device has left: the first GPU's limit, or the free memory of the machine."""
     import psutil
 
@@ -48,20 +48,20 @@ def free_bytes():
     return details.get("limit", 8e9) - details["current"]
 
 
-def place(images, feed="auto"):
+def place_images(images, feed="auto"):
     """Images as a packed tensor on the device (``resident``), or the array as it is (``streamed``); auto: by size."""
-    fits = images.nbytes <= SHARE * free_bytes()
-    return tf.constant(pack(images)) if feed == "resident" or feed == "auto" and fits else np.asarray(images)
+    fits = images.nbytes <= MAX_MEMORY_SHARE * count_free_bytes()
+    return tf.constant(pack_images(images)) if feed == "resident" or feed == "auto" and fits else np.asarray(images)
 
 
-def pack(images):
+def pack_images(images):
     """Bytes [N, H, W, C] as words, int32 [N, HWC / 4], which a CPU gathers faster; others as they are."""
     if images.dtype != np.uint8 or images[0].size % 4:
         return images
     return np.ascontiguousarray(images).reshape(len(images), -1).view(np.int32)
 
 
-def device_text():
+def describe_device():
     """'1 GPU' or 'CPU', as the header of a run names it."""
     gpus = tf.config.list_logical_devices("GPU")
     return f"{len(gpus)} GPU" if gpus else "CPU"
@@ -69,7 +69,7 @@ def device_text():
 
 def default_mode(model, xla="auto"):
     """How a model is run where nothing was measured: see `Engine`; `xla`: auto, on or off."""
-    own = model.arch.compile_as
+    own = model.arch.preferred_mode
     if xla == "off":
         return "kernels"
     if own == "kernels" and (xla == "on" or tf.config.list_logical_devices("GPU")):
@@ -77,7 +77,7 @@ def default_mode(model, xla="auto"):
     return own
 
 
-def compiles(model, xla="auto"):
+def uses_xla(model, xla="auto"):
     """Whether a model is compiled with XLA where nothing was measured."""
     return default_mode(model, xla) != "kernels"
 
@@ -103,7 +103,7 @@ class Engine:
 
     def header(self, images):
         """One line that says how this machine will run it."""
-        return f"device: {device_text()}, xla: {XLA_TEXT[self.mode]}, data: {self.feed_text(images)}"
+        return f"device: {describe_device()}, xla: {MODE_DESCRIPTIONS[self.mode]}, data: {self.feed_text(images)}"
 
     def feed_text(self, images):
         size = f"{np.prod(images.shape) * tf.as_dtype(images.dtype).size / 1e6:,.0f} MB"
@@ -111,7 +111,7 @@ class Engine:
 
     def _columns_of(self, logs):
         self.columns = list(logs)
-        return stack(logs)
+        return stack_column_means(logs)
 
     def _loop(self, images, labels, order, start, stop, sums):
         def body(i, sums):
@@ -120,16 +120,16 @@ class Engine:
         return tf.while_loop(lambda i, _: i < stop, body, (start, sums))[1]
 
     def _one(self, images, labels, rows, sums):
-        logs, sound = self.model.learn(self._unpacked(tf.gather(images, rows)), tf.gather(labels, rows))
+        logs, sound = self.model.optimize(self._unpacked(tf.gather(images, rows)), tf.gather(labels, rows))
         return sums + tf.concat([self._columns_of(logs), [tf.cast(sound, tf.float32)]], axis=0)
 
     def _measure_batch(self, images, labels, start, index, size):
         x = tf.ensure_shape(images[start : start + size], [size, *images.shape[1:]])
         labels = tf.ensure_shape(labels[start : start + size], [size])
-        return self._columns_of(self.model.measure(self._unpacked(x), index, labels))
+        return self._columns_of(self.model.evaluate_batch(self._unpacked(x), index, labels))
 
     def _unpacked(self, images):
-        """Undo `pack`."""
+        """Undo `pack_images`."""
         if images.dtype != tf.int32:
             return images
         return tf.reshape(tf.bitcast(images, tf.uint8), [-1, *self.model.image_shape])
@@ -138,20 +138,20 @@ class Engine:
     def width(self):
         """How many columns a step reports, from shapes alone."""
         spec = tf.TensorSpec([self.batch_size, *self.model.image_shape], tf.float32)
-        logs = tf.function(self.model.measure, autograph=False).get_concrete_function(spec)
+        logs = tf.function(self.model.evaluate_batch, autograph=False).get_concrete_function(spec)
         return len(logs.structured_outputs)
 
-    def blocks(self, images, order, done=0, sums=None, count=8, labels=None):
+    def train_blocks(self, images, order, done=0, sums=None, count=8, labels=None):
         """Learn from the rows of `order` [steps, B], in at least `count` pieces: yields (steps done, sums, means).
 
-        The last of the sums counts the steps that were sound; the others were skipped (see `VAE.learn`).
+        The last of the sums counts the steps that were sound; the others were skipped (see `VAE.optimize`).
 
         Args:
-            images: what `place` gave, [N, H, W, C].
+            images: what `place_images` gave, [N, H, W, C].
             done, sums: where an interrupted epoch stood, as yielded before.
             labels: [N], for models that are told them.
         """
-        labels = self.labels_for(images, labels)
+        labels = self.prepare_labels(images, labels)
         sums = tf.constant(sums if sums is not None else [0.0] * (self.width + 1))
         pieces = self._streamed if isinstance(images, np.ndarray) else self._resident
         for source, rows, first, stop, done in pieces(images, labels, order, done, count):
@@ -159,7 +159,7 @@ class Engine:
             totals = sums.numpy()
             yield done, totals.tolist(), dict(zip(self.columns, (totals[:-1] / max(totals[-1], 1.0)).tolist()))
 
-    def labels_for(self, images, labels):
+    def prepare_labels(self, images, labels):
         """Labels, or zeros that nobody reads, as int32 [N] where the images are."""
         found = np.zeros(len(images), np.int32) if labels is None else np.asarray(labels, np.int32)
         return found if isinstance(images, np.ndarray) else tf.constant(found)
@@ -195,9 +195,9 @@ class Engine:
         def gathered():
             for start in starts:
                 piece = np.resize(order[start : start + size], count)  # a short last one is filled up, not used
-                yield pack(images[piece]), labels[piece]
+                yield pack_images(images[piece]), labels[piece]
 
-        first = pack(images[:1])
+        first = pack_images(images[:1])
         specs = tf.TensorSpec([count, *first.shape[1:]], first.dtype), tf.TensorSpec([count], labels.dtype)
         options = tf.data.Options()
         options.autotune.enabled = False  # it can make the end of a pipeline sleep for as long as the epoch took
@@ -207,14 +207,14 @@ class Engine:
             steps = min(size, len(order) - start)
             yield piece, rows, 0, steps, start + steps
 
-    def measure(self, images, labels=None):
+    def evaluate(self, images, labels=None):
         """{column: mean over images} without learning; a shorter last batch counts by its size."""
-        labels = self.labels_for(images, labels)
+        labels = self.prepare_labels(images, labels)
         total, starts = 0.0, range(0, len(images), self.batch_size)
         for index, start in enumerate(starts):
             size = min(self.batch_size, len(images) - start)  # a Python number: at most two programs are compiled
             if isinstance(images, np.ndarray):
-                piece = pack(images[start : start + size]), labels[start : start + size]
+                piece = pack_images(images[start : start + size]), labels[start : start + size]
                 means = self._measure(*piece, tf.constant(0), tf.constant(index), size)
             else:
                 means = self._measure(images, labels, tf.constant(start), tf.constant(index), size)

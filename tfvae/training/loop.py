@@ -5,11 +5,11 @@ import time
 import numpy as np
 
 from tfvae.errors import DivergedError
-from tfvae.objectives.geco.constraint_status import verdict
+from tfvae.objectives.geco.constraint_status import describe_constraints
 from tfvae.runtime import replicas
-from tfvae.runtime.optimizers import averaged
+from tfvae.runtime.optimizers import use_averaged_weights
 from tfvae.training import checkpoints, compile_modes
-from tfvae.training.engine import Engine, order_of, place
+from tfvae.training.engine import Engine, epoch_order, place_images
 from tfvae.training.replicated_engine import ReplicatedEngine
 
 CHECKPOINT_SECONDS = 20.0  # at most this much work is lost; the first and the last state are saved always
@@ -32,7 +32,7 @@ class Loop:
         self.strategy, self.chief, self.recompile = strategy, replicas.is_chief(strategy), recompile
         (images, self.labels), (held_out, self.held_out_labels) = training, held_out
         self.steps = len(images) // config.batch_size
-        self.position = checkpoints.restore_newest(run.path / "checkpoints", model, reporter.line) or {
+        self.position = checkpoints.restore_newest_checkpoint(run.path / "checkpoints", model, reporter.line) or {
             "epoch": 0, "done": 0, "sums": None, "seconds": 0.0, "rollbacks": 0, "mode": "", "feed": config.feed,
         }  # fmt: skip
         if self.position["rollbacks"]:
@@ -41,9 +41,9 @@ class Loop:
         self.position["mode"] = mode
         self.make_engine()
         feed = self.position["feed"] if not strategy else "streamed"
-        self.images = place(images, feed)
+        self.images = place_images(images, feed)
         self.position["feed"] = "streamed" if isinstance(self.images, np.ndarray) else "resident"
-        self.held_out = place(held_out, feed) if len(held_out) else None
+        self.held_out = place_images(held_out, feed) if len(held_out) else None
         self.rows = [row for row in run.rows if row["epoch"] <= self.position["epoch"]]
         self.saved, self.skipped = time.monotonic(), 0
 
@@ -53,7 +53,7 @@ class Loop:
             return "step" if self.model.jit_compile else "kernels", "one step at a time on every replica"
         if self.position["mode"]:
             return self.position["mode"], "as before"
-        return compile_modes.choose(
+        return compile_modes.choose_mode(
             self.model, self.config.batch_size, self.config.epochs * self.steps, self.config.xla
         )
 
@@ -61,7 +61,7 @@ class Loop:
         args = self.model, self.config.batch_size, self.position["mode"]
         self.engine = ReplicatedEngine(*args, self.strategy) if self.strategy else Engine(*args)
 
-    def run_all(self):
+    def run_epochs(self):
         """True if the last epoch was reached, False if `stop` ended it."""
         self.reporter.line(f"{self.engine.header(self.images)} ({self.how})")
         self.reporter.line(f"run: {self.run.path}")
@@ -69,29 +69,29 @@ class Loop:
             self.save()  # what to go back to, from the start
         while self.position["epoch"] < self.config.epochs:
             try:
-                if not self.one(self.position["epoch"] + 1):
+                if not self.train_epoch(self.position["epoch"] + 1):
                     return False
             except DivergedError as error:
                 self.roll_back(error)
         self.save()
-        for line in verdict(self.model, self.rows):
+        for line in describe_constraints(self.model, self.rows):
             self.reporter.line(line)
         return True
 
-    def one(self, epoch):
+    def train_epoch(self, epoch):
         """Run an epoch; False if it was cut short (and saved)."""
         begun = time.monotonic()
-        order = order_of(self.config.seed, epoch, len(self.images), self.config.batch_size)
+        order = epoch_order(self.config.seed, epoch, len(self.images), self.config.batch_size)
         first, seconds = self.position["done"], self.position["seconds"]
         new = self.engine.compile_seconds is None
         place = {"done": self.position["done"], "sums": self.position["sums"]}
-        blocks = self.engine.blocks(self.images, order, **place, labels=self.labels)
+        blocks = self.engine.train_blocks(self.images, order, **place, labels=self.labels)
         for done, sums, means in blocks:
             if new and self.engine.compile_seconds:
                 self.reporter.line(f"compiled in {self.engine.compile_seconds:.1f} s")
                 new = False
             self.position |= {"done": done, "sums": sums, "seconds": seconds + time.monotonic() - begun}
-            self.check_sound(epoch, done, done - int(sums[-1]))
+            self.check_skipped_steps(epoch, done, done - int(sums[-1]))
             self.reporter.block(epoch, self.config.epochs, done, len(order), means)
             if done < len(order) and self.asked_to_stop():
                 self.save()
@@ -103,9 +103,9 @@ class Loop:
         }
         row |= means | {name: float(value) for name, value in self.model.state_logs().items()}
         speed = (len(order) - first) * self.config.batch_size / (time.monotonic() - begun)
-        with averaged(self.model):
+        with use_averaged_weights(self.model):
             if self.held_out is not None:
-                found = self.engine.measure(self.held_out, self.held_out_labels)
+                found = self.engine.evaluate(self.held_out, self.held_out_labels)
                 row |= {f"val_{name}": value for name, value in found.items()}
             self.finish_epoch(row, speed)
         stopped = self.asked_to_stop()
@@ -115,9 +115,9 @@ class Loop:
 
     def asked_to_stop(self):
         """Whether this process, or another of the same run, was asked to stop."""
-        return replicas.agree(self.strategy, self.stop()) if self.strategy else self.stop()
+        return replicas.any_process(self.strategy, self.stop()) if self.strategy else self.stop()
 
-    def check_sound(self, epoch, done, skipped):
+    def check_skipped_steps(self, epoch, done, skipped):
         """Say that steps were skipped for numbers that are not finite; give up when most of an epoch's are."""
         if skipped > max(10, done // 2):
             raise DivergedError(f"{skipped} of {done} steps of epoch {epoch} skipped for NaN or infinity")
@@ -158,9 +158,9 @@ class Loop:
     def restore(self, count):
         """The newest good checkpoint, into an optimizer with the learning rate of the `count`-th rollback."""
         self.recompile(count)
-        return checkpoints.restore_newest(self.run.path / "checkpoints", self.model, self.reporter.line)
+        return checkpoints.restore_newest_checkpoint(self.run.path / "checkpoints", self.model, self.reporter.line)
 
     def save(self):
         if self.chief:
-            checkpoints.save(self.run.path / "checkpoints", self.model, self.position)
+            checkpoints.save_checkpoint(self.run.path / "checkpoints", self.model, self.position)
         self.saved = time.monotonic()

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfvae.errors import UsageError
 from tfvae.runtime import random_streams, replicas
-from tfvae.training.engine import XLA_TEXT, Engine
+from tfvae.training.engine import MODE_DESCRIPTIONS, Engine
 
 
 class ReplicatedEngine(Engine):
@@ -26,7 +26,7 @@ class ReplicatedEngine(Engine):
 
     def header(self, images):
         kind = type(self.strategy).__name__.removesuffix("V1")
-        xla = "on, one program per replica and step" if self.jit else XLA_TEXT["kernels"]
+        xla = "on, one program per replica and step" if self.jit else MODE_DESCRIPTIONS["kernels"]
         return f"device: {self.replicas} replicas ({kind}), xla: {xla}, data: {self.feed_text(images)}"
 
     def shared(self, values):
@@ -41,7 +41,7 @@ class ReplicatedEngine(Engine):
 
     def _step(self, x, labels, sums):
         def one(x, labels, sums):
-            logs, sound = self.model.learn(x, labels)
+            logs, sound = self.model.optimize(x, labels)
             return sums + tf.concat([self._columns_of(logs), [tf.cast(sound, tf.float32)]], axis=0)
 
         return self.strategy.experimental_local_results(self.strategy.run(one, args=(x, labels, sums)))[0]
@@ -52,13 +52,13 @@ class ReplicatedEngine(Engine):
         def one(x, labels):
             context = tf.distribute.get_replica_context()
             logs = compiled(x, labels, index, tf.cast(context.replica_id_in_sync_group, tf.int32))
-            return self._columns_of({name: values[:size] for name, values in replicas.gather(logs).items()})
+            return self._columns_of({name: values[:size] for name, values in replicas.gather_columns(logs).items()})
 
         return self.strategy.experimental_local_results(self.strategy.run(one, args=(x, labels)))[0]
 
     def _share_of_measure(self, x, labels, index, replica):
-        with random_streams.shard(replica, self.replicas):
-            return self.model.measure(x, index, labels)
+        with random_streams.shard_of_batch(replica, self.replicas):
+            return self.model.evaluate_batch(x, index, labels)
 
     def _run(self, images, labels, rows, first, stop, sums):
         for i in range(first, stop):
@@ -68,9 +68,9 @@ class ReplicatedEngine(Engine):
     def _streamed(self, images, labels, order, done, count):
         return self._resident(images, labels, order, done, count)
 
-    def measure(self, images, labels=None):
-        """As `Engine.measure`; a batch that cannot be shared out evenly is filled up, and the filling not counted."""
-        labels, total = self.labels_for(images, labels), 0.0
+    def evaluate(self, images, labels=None):
+        """As `Engine.evaluate`; a batch that cannot be shared out evenly is filled up, and the filling not counted."""
+        labels, total = self.prepare_labels(images, labels), 0.0
         for index, start in enumerate(range(0, len(images), self.batch_size)):
             size = min(self.batch_size, len(images) - start)
             filled = start + np.resize(np.arange(size), -(-size // self.replicas) * self.replicas)

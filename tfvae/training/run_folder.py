@@ -12,17 +12,17 @@ from tfvae.config import Config
 from tfvae.errors import StorageError, TfvaeError, UsageError
 from tfvae.runtime import files
 
-LEADING = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
-OF_CONSTRAINTS = ("lambda", "constraint", "constraint_ma")
+FIRST_COLUMNS = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
+CONSTRAINT_COLUMNS = ("lambda", "constraint", "constraint_ma")
 
 
 def column_order(name):
     """Sort key of metrics.csv: the leading columns, each constraint's three, validation's."""
-    if name in LEADING:
-        return (0, LEADING.index(name), 0)
+    if name in FIRST_COLUMNS:
+        return (0, FIRST_COLUMNS.index(name), 0)
     stem, _, number = name.rpartition("_")
     stem, number = (stem, int(number)) if number.isdigit() else (name, 1)
-    return (1, number, OF_CONSTRAINTS.index(stem)) if stem in OF_CONSTRAINTS else (2, 0, 0)
+    return (1, number, CONSTRAINT_COLUMNS.index(stem)) if stem in CONSTRAINT_COLUMNS else (2, 0, 0)
 
 
 class Run:
@@ -36,7 +36,7 @@ class Run:
         return Config.from_dict(files.read_json(self.path / "config.json"))
 
     @property
-    def shown(self):
+    def display_path(self):
         """The path as a person writes it."""
         near = os.path.relpath(self.path)
         return str(self.path) if near.startswith("..") else near
@@ -47,14 +47,14 @@ class Run:
         word = (self.path / "STATUS").read_text().strip()
         return "interrupted" if word == "running" and not files.is_locked(self.path) else word
 
-    def says(self, word):
+    def write_status(self, word):
         """Write STATUS."""
         files.write_bytes(self.path / "STATUS", (word + "\n").encode())
 
     @contextlib.contextmanager
-    def held(self):
+    def locked(self):
         """Keep other processes from training this run too; the system lets go when this process ends, however."""
-        with files.lock(self.path) as held:
+        with files.lock_folder(self.path) as held:
             if not held:
                 raise UsageError(f"Expected a run that nobody trains at the moment. Received: {self.path}.")
             yield
@@ -80,7 +80,7 @@ class Run:
         files.write_bytes(self.path / "metrics.csv", text.getvalue().encode())
 
 
-def check_place(run_dir="", root="runs"):
+def check_run_folder(run_dir="", root="runs"):
     """Refuse a run folder that exists, or a place that cannot be written."""
     if run_dir and os.path.lexists(run_dir):
         raise UsageError(
@@ -95,16 +95,16 @@ def check_place(run_dir="", root="runs"):
         raise UsageError(f"Expected to write into {above}. Received: no permission. Choose another place.")
 
 
-def unfinished(config, run_dir="", root="runs"):
+def find_unfinished_run(config, run_dir="", root="runs"):
     """The run of exactly these settings that was cut short, for the same command to go on with; None if there is none.
 
     Args:
         run_dir: the folder that was asked for by name: a finished or failed run counts, too.
     """
-    paths = [pathlib.Path(run_dir)] if run_dir else sorted(family(config, root).glob("*-*"), reverse=True)
+    paths = [pathlib.Path(run_dir)] if run_dir else sorted(find_runs_folder(config, root).glob("*-*"), reverse=True)
     for path in paths:
         try:
-            run = find(path)
+            run = open_run(path)
             if run.config == config and (run_dir or run.status in ("stopped", "interrupted")):
                 return run
         except (TfvaeError, OSError):  # not a run, or not one of this version: nothing to go on with
@@ -112,29 +112,29 @@ def unfinished(config, run_dir="", root="runs"):
     return None
 
 
-def family(config, root):
+def find_runs_folder(config, root):
     """The folder of all runs of this data set and objective."""
     return pathlib.Path(root) / config.dataset.replace(":", "-").replace("/", "_") / config.objective_name
 
 
-def new_run(config, environment, run_dir="", root="runs"):
+def create_run(config, environment, run_dir="", root="runs"):
     """Create the folder of a run: -> Run. What cannot be created whole is removed again.
 
     Raises:
         UsageError: it exists, or cannot be written there.
     """
-    check_place(run_dir, root)
+    check_run_folder(run_dir, root)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    path = pathlib.Path(run_dir) if run_dir else family(config, root) / f"{stamp}-{config.hash}"
+    path = pathlib.Path(run_dir) if run_dir else find_runs_folder(config, root) / f"{stamp}-{config.hash}"
     run = Run(path)
     try:
-        with files.explained(path):
+        with files.translate_os_errors(path):
             for part in ("checkpoints", "plots", "samples"):
                 (path / part).mkdir(parents=True)
             files.write_json(path / "config.json", config.to_dict())
             files.write_json(path / "env.json", environment)
-            run.says("running")
-            point_latest(pathlib.Path(root), path)
+            run.write_status("running")
+            link_latest(pathlib.Path(root), path)
     except BaseException as error:
         shutil.rmtree(path, ignore_errors=True)
         if isinstance(error, StorageError):
@@ -143,7 +143,7 @@ def new_run(config, environment, run_dir="", root="runs"):
     return run
 
 
-def point_latest(root, path):
+def link_latest(root, path):
     """``runs/latest`` -> the newest run."""
     root.mkdir(parents=True, exist_ok=True)
     beside = root / f".latest-{os.getpid()}"
@@ -152,7 +152,7 @@ def point_latest(root, path):
     os.replace(beside, root / "latest")
 
 
-def find(path):
+def open_run(path):
     """A run folder by its path, ``latest`` included."""
     path = pathlib.Path(path)
     if not (path / "config.json").is_file():

@@ -12,13 +12,13 @@ import numpy as np
 
 from tfvae import specs
 from tfvae.errors import UsageError
-from tfvae.models.latent_statistics import posteriors
+from tfvae.models.latent_statistics import encode_images
 from tfvae.runtime import files, random_streams
-from tfvae.training import checkpoints, trainer
-from tfvae.training.run_folder import new_run
+from tfvae.training import checkpoints, run_folder, trainer
+from tfvae.training.run_folder import create_run
 
 
-def second_stage(run, prior="mixture:components=100", run_dir="", root="runs", seed=0):
+def train_second_stage(run, prior="mixture:components=100", run_dir="", root="runs", seed=0):
     """A new run: the networks of `run`, finished, with `prior` fitted to draws z ~ q(z|x) of its training images.
 
     Args:
@@ -27,35 +27,37 @@ def second_stage(run, prior="mixture:components=100", run_dir="", root="runs", s
     Raises:
         UsageError: another prior, a run that is told beta or kappa, or a folder that exists.
     """
-    source = trainer.find(run)
-    name, _ = specs.parse(prior)
+    source = run_folder.open_run(run)
+    name, _ = specs.parse_spec(prior)
     if name != "mixture":
         raise UsageError(f"Expected the prior mixture:components=M for a second stage. Received: {prior!r}.")
-    first = trainer.load(run)
-    if first.told is not None and first.told.name != "labels":
-        raise UsageError(f"Expected a run whose codes do not depend on {first.told.name}. Received: {source.path}.")
+    first = trainer.load_run(run)
+    if first.condition is not None and first.condition.name != "labels":
+        raise UsageError(
+            f"Expected a run whose codes do not depend on {first.condition.name}. Received: {source.path}."
+        )
     config = dataclasses.replace(source.config, prior=prior, ema=0.0)  # `load` has put averages in the weights' place
-    images, labels = trainer.data_of(config, "train")
+    images, labels = trainer.load_split(config, "train")
     environment = files.read_json(source.path / "env.json") | {"second_stage_of": str(source.path)}
-    model = trainer.model_of(config, first.image_shape, environment.get("classes", 0))
-    trainer.compile_for(model, config, len(images))
+    model = trainer.build_model(config, first.image_shape, environment.get("classes", 0))
+    trainer.compile_model(model, config, len(images))
     for part in ("arch", "likelihood"):
-        copy(getattr(first, part), getattr(model, part))
+        copy_weights(getattr(first, part), getattr(model, part))
     model.step.assign(first.step)
-    mean, log_stddev = posteriors(first, images, labels)
-    z = mean + np.exp(log_stddev) * random_streams.normal(mean.shape, random_streams.fold((seed, 0), 13)).numpy()
+    mean, log_stddev = encode_images(first, images, labels)
+    z = mean + np.exp(log_stddev) * random_streams.normal(mean.shape, random_streams.fold_in((seed, 0), 13)).numpy()
     fit_mixture(model.prior, z, seed)
-    made = new_run(config, environment, run_dir, root)
-    with made.held():
+    made = create_run(config, environment, run_dir, root)
+    with made.locked():
         position = {"epoch": config.epochs, "done": 0, "sums": None, "seconds": 0.0, "rollbacks": 0, "mode": "",
                     "feed": config.feed}  # fmt: skip
-        checkpoints.save(made.path / "checkpoints", model, position)
+        checkpoints.save_checkpoint(made.path / "checkpoints", model, position)
         made.write_rows(source.rows)
-        made.says("finished")
+        made.write_status("finished")
     return made
 
 
-def copy(source, target):
+def copy_weights(source, target):
     """The weights of one part into the same part of another model."""
     for theirs, ours in zip(source.variables, target.variables, strict=True):
         ours.assign(theirs)

@@ -37,7 +37,7 @@ def live(folder):
     folder = pathlib.Path(folder)
     about = files.read_json(folder / "metrics.json")
     config = Config.from_dict(files.read_json(folder / "config.json"))
-    model = trainer.model_of(config, tuple(about["image_shape"]), about["classes"])
+    model = trainer.build_model(config, tuple(about["image_shape"]), about["classes"])
     with np.load(folder / "weights.npz", allow_pickle=False) as stored:
         arrays = [stored[name] for name in sorted(stored.files)]
     if [array.shape for array in arrays] != [tuple(v.shape) for v in model.variables]:
@@ -70,19 +70,19 @@ def numbers_of(folder):
         error = tf.reduce_sum(tf.square(pixels - calls["reconstruct"](x=pixels, **told)["image"]), axis=[1, 2, 3])
         found.append([*(means[name].numpy() for name in ("elbo", "rate", "distortion")), error.numpy()])
     numbers = dict(zip(("elbo", "rate", "distortion", "error"), np.concatenate(found, axis=1).mean(1).tolist()))
-    known = labels[:BOUND_IMAGES] if model.told is not None and model.told.name == "labels" else None
+    known = labels[:BOUND_IMAGES] if model.condition is not None and model.condition.name == "labels" else None
     bound = score(model, images[:BOUND_IMAGES], SAMPLES, seed=SEED[0], labels=known)["bound"]
     return numbers | {"nll": -float(bound.mean())}
 
 
 def conditions_of(model, labels, x):
     """What each image's model is told: its label, itself, or the middle of the range; None without a condition."""
-    if model.told is None:
+    if model.condition is None:
         return None
-    if model.told.name == "labels":
+    if model.condition.name == "labels":
         return labels.astype(np.int32)
-    own = model.told.of(x)
-    return model.told.default(len(x)).numpy() if own is None else own
+    own = model.condition.values_from_images(x)
+    return model.condition.default_values(len(x)).numpy() if own is None else own
 
 
 def compare(folder):
@@ -103,7 +103,7 @@ def add_entry(root, name, run):
     Raises:
         UsageError: a bad or known name, or a run that is not finished.
     """
-    root, source = pathlib.Path(root), trainer.find(run)
+    root, source = pathlib.Path(root), run_folder.open_run(run)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UsageError(f"Expected a name of a-z, 0-9, - and _. Received: {name!r}.")
     if (root / name).exists():
@@ -117,7 +117,7 @@ def add_entry(root, name, run):
 
 def fill(folder, run):
     """Put everything of an entry but its manifest into `folder`."""
-    model, environment = trainer.load(run.path), files.read_json(run.path / "env.json")
+    model, environment = trainer.load_run(run.path), files.read_json(run.path / "env.json")
     files.write_json(folder / "config.json", dict(run.config.to_dict(), raw_dir=""))
     shutil.copy(run.path / "metrics.csv", folder)
     np.savez(folder / "weights.npz", **{f"{i:04d}": v.numpy() for i, v in enumerate(model.variables)})
@@ -139,8 +139,8 @@ def draw(folder, model, run):
     if grids.is_points(model.image_shape):
         shutil.copy(draw_points(run, model, x, labels)[0], folder / "points.png")
         return
-    if model.told is not None and model.told.maps:
-        completion_grid(x[:8], latent_views.completions(model, x[:8], 8), folder / "completions.png")
+    if model.condition is not None and model.condition.map_shape:
+        completion_grid(x[:8], latent_views.complete_images(model, x[:8], 8), folder / "completions.png")
     else:
         draw_samples(folder, model)
     shown = x[:40]
@@ -152,8 +152,8 @@ def draw(folder, model, run):
 def draw_samples(folder, model):
     """samples.png; of a model that is told a label, a row for each."""
     columns, told = None, {}
-    if model.told is not None and model.told.name == "labels" and model.told.width <= 10:
-        columns, told = 8, {"condition": np.repeat(np.arange(model.told.width), 8)}
+    if model.condition is not None and model.condition.name == "labels" and model.condition.width <= 10:
+        columns, told = 8, {"condition": np.repeat(np.arange(model.condition.width), 8)}
     count = len(told["condition"]) if told else 64
     grids.image_grid(model.sample(count, random_streams.as_seed(SEED), **told).numpy(), folder / "samples.png", columns)
 

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import log_softmax, softmax
 
+from tfvae.distributions.densities import gaussian_distortion
 from tfvae.errors import UsageError
 
 
@@ -74,11 +75,6 @@ def optimal_sigma2(sq_err, dims):
     error summed over dimensions is their sum, which does for all data that do not lie on a line.
     """
     return sq_err / dims
-
-
-def gaussian_distortion(sq_err, sigma2, dims):
-    """-E log N(x; g(z), sigma^2 I), nats per datum."""
-    return sq_err / (2.0 * sigma2) + 0.5 * dims * np.log(2.0 * np.pi * sigma2)
 
 
 def checked(x, log_prior, g):

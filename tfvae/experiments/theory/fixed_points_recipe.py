@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfvae.distributions import densities
 from tfvae.experiments.theory import fixed_point as fp
 from tfvae.experiments.theory.toy_data import REACH, SIDE, points_in_plane
 from tfvae.plots.style import ACCENT, BLUE, MUTED, dress, headline, new_figure, save_figure
@@ -58,7 +59,7 @@ def judge(lab, x, z, log_prior, at):
                 "the weights of a mean sum to one however small they are")  # fmt: skip
     n = at.trace.sq_err.argmax()
     error, rate = float(at.trace.sq_err[n]), float(at.trace.rate[n])
-    own, seeds = (rate + float(fp.gaussian_distortion(error, s2, 2)) for s2 in (error / 2, error))
+    own, seeds = (rate + float(densities.gaussian_distortion(error, s2, 2)) for s2 in (error / 2, error))
     lab.verdict(
         "0.7",
         "sigma^2 = E|x - g(z)|^2 is optimal",

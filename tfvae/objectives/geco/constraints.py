@@ -43,7 +43,7 @@ class Constraint:
         return violation if self.differentiable else tf.stop_gradient(violation)
 
 
-def pixels(terms):
+def count_pixels(terms):
     """D = H * W * C."""
     return math.prod(terms.x.shape[1:])
 
@@ -55,7 +55,7 @@ def sq_err(terms):
 
 def mean_sq_err(terms):
     """|x - g(z)|^2 / D, [K, B]."""
-    return terms.sq_err / pixels(terms)
+    return terms.sq_err / count_pixels(terms)
 
 
 def nll(terms):
@@ -77,7 +77,7 @@ def ncc(terms):
     return tf.reduce_sum(x * g, axes) * tf.math.rsqrt(power + 1e-6)  # 1e-6: a blank image correlates with nothing
 
 
-def feature_distance(path):
+def make_feature_distance(path):
     """|f(x) - f(g(z))|^2 summed over features, f a SavedModel's ``__call__`` or ``serving_default``."""
     try:
         loaded = tf.saved_model.load(path)
@@ -97,14 +97,14 @@ def feature_distance(path):
     return fn
 
 
-def squared(text, bound):
+def square_target(text, bound):
     """A bound on an error becomes one on its square; it must be positive and finite."""
     if not (bound > 0 and bound**2 < math.inf):
         raise UsageError(f"Expected a bound > 0, and finite. Received: {text!r}.")
     return bound**2
 
 
-def parse_one(text):
+def parse_constraint(text):
     """'re<=4' -> Constraint."""
     match = re.fullmatch(r"\s*(re|rmse|nll|ncc|kl|feature:.+?)\s*(<=|>=)\s*([-+.\deE]+)\s*", text)
     try:
@@ -117,22 +117,22 @@ def parse_one(text):
     if (sign == ">=") != (name == "ncc"):
         raise UsageError(f"Expected {name} with {'>=' if name == 'ncc' else '<='}. Received: {text!r}.")
     if name == "re":
-        return Constraint(sq_err, squared(text, bound), text, pixel_error=True)
+        return Constraint(sq_err, square_target(text, bound), text, pixel_error=True)
     if name == "rmse":
-        return Constraint(mean_sq_err, squared(text, bound), text, pixel_error=True)
+        return Constraint(mean_sq_err, square_target(text, bound), text, pixel_error=True)
     if name == "nll":
         return Constraint(nll, bound, text)
     if name == "ncc":
         if not -1 < bound < 1:
             raise UsageError(f"Expected a correlation between -1 and 1. Received: {text!r}.")
         return Constraint(ncc, bound, text, scale=1.0 - bound, upper=False)
-    squared(text, bound)
+    square_target(text, bound)
     if name == "kl":
         return Constraint(kl, bound, text, rate_side=True)
-    return Constraint(feature_distance(name.partition(":")[2]), bound, text)
+    return Constraint(make_feature_distance(name.partition(":")[2]), bound, text)
 
 
-def parse(texts):
+def parse_constraints(texts):
     """'re<=4;kl<=20', a Constraint, a callable, or a list of these -> list of Constraint.
 
     A plain callable fn asks for fn(terms) <= 0.
@@ -142,17 +142,17 @@ def parse(texts):
     elif isinstance(texts, Constraint) or callable(texts):
         texts = [texts]
     made = [Constraint(item, 0.0) if callable(item) and not isinstance(item, Constraint) else item for item in texts]
-    found = [item if isinstance(item, Constraint) else parse_one(item) for item in made]
+    found = [item if isinstance(item, Constraint) else parse_constraint(item) for item in made]
     if not found:
         raise UsageError("Expected at least one constraint, such as re<=4. Received: none.")
     return found
 
 
-def violations(constraints, terms):
+def stack_violations(constraints, terms):
     """[J, K, B]."""
     return tf.stack([constraint(terms) for constraint in constraints])
 
 
-def batch_means(violation):
+def mean_violations(violation):
     """[J, K, B] -> [J]."""
     return tf.reduce_mean(violation, axis=[1, 2])

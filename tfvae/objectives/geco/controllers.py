@@ -12,10 +12,10 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvae.errors import UsageError, unknown
+from tfvae.errors import UsageError, describe_unknown
 
 # lambda lies in [1e-6, 1e6]: an infeasible target cannot wind it up beyond what a feasible one can unwind.
-LOG_BOUND = 6 * math.log(10.0)
+MAX_LOG_MULTIPLIER = 6 * math.log(10.0)
 
 # Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.5 means
 # that the violation shrinks by a factor e every 2,000 steps. A training of less than 9,000 steps has no time for that:
@@ -25,7 +25,7 @@ WINDOW, PACE, SPAN, SPANS, SHORTEST = 0.1, 0.5, 1000, 9, 20
 
 def log_controller(state, e, average, rate, gain):
     """log lambda += rate * clip(e, -1, 1): scale-free, and at most a factor exp(rate) a step."""
-    return state._log_lam + rate * tf.clip_by_value(e, -1.0, 1.0)
+    return state._log_values + rate * tf.clip_by_value(e, -1.0, 1.0)
 
 
 def pi_controller(state, e, average, rate, gain):
@@ -44,21 +44,21 @@ def pi_controller(state, e, average, rate, gain):
     slow_decay = (1.0 - 1.0 / state.span) * tf.cast(state._updates > 0, tf.float32)
     slow = slow_decay * state._slow + (1.0 - slow_decay) * log_e
     needed = tf.where(e > WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / PACE, 0.0, 1.0), 1.0)
-    needed *= tf.where((e > 0.0) & (state._log_lam > state.log_ceilings), 0.1, 1.0)
+    needed *= tf.where((e > 0.0) & (state._log_values > state.log_ceilings), 0.1, 1.0)
     state._slow.assign(slow)
     step = needed * rate * tf.clip_by_value(e, -furthest, furthest) + gain * (p - state._previous)
     state._previous.assign(p)
-    return state._log_lam + step
+    return state._log_values + step
 
 
 def paper_controller(state, e, average, rate, gain):
     """log lambda += clip(rate * C_ma, log 0.9, log 1.1), C_ma not normalised: the public replications' step."""
-    return state._log_lam + tf.clip_by_value(rate * average, math.log(0.9), math.log(1.1))
+    return state._log_values + tf.clip_by_value(rate * average, math.log(0.9), math.log(1.1))
 
 
 def softplus2_controller(state, e, average, rate, gain):
     """lambda = softplus(v)^2, v += rate * C_ma * d lambda / d v: gradient ascent, as the authors released it."""
-    root = tf.exp(0.5 * state._log_lam)  # softplus(v)
+    root = tf.exp(0.5 * state._log_values)  # softplus(v)
     v = root + tf.math.log(-tf.math.expm1(-root))
     v += rate * average * 2.0 * root * tf.sigmoid(v)
     return 2.0 * tf.math.log(tf.maximum(tf.nn.softplus(v), 1e-30))
@@ -90,7 +90,7 @@ class Multipliers(keras.layers.Layer):
     def __init__(self, count, controller, rate, gain, decay, initial, warmup, ceilings):
         super().__init__(name="multipliers", dtype="float32")
         if controller not in CONTROLLERS:
-            raise UsageError(unknown("controller", controller, CONTROLLERS))
+            raise UsageError(describe_unknown("controller", controller, CONTROLLERS))
         for name, value, good in (
             ("rate", rate, rate >= 0),
             ("gain", gain, gain >= 0),
@@ -106,20 +106,20 @@ class Multipliers(keras.layers.Layer):
         self.decay, self.warmup, self.span = decay, int(warmup), SPAN
         self.log_ceilings = [math.log(ceiling) for ceiling in ceilings]
         start = keras.initializers.Constant(math.log(initial))
-        self._log_lam = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
+        self._log_values = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
         self._average = self.add_weight(name="average", shape=(count,), initializer="zeros", trainable=False)
         self._previous = self.add_weight(name="previous", shape=(count,), initializer="zeros", trainable=False)
         self._slow = self.add_weight(name="slow", shape=(count,), initializer="zeros", trainable=False)
         self._updates = self.add_weight(name="updates", shape=(), dtype="int32", initializer="zeros", trainable=False)
 
-    def plan(self, steps):
+    def on_train_begin(self, steps):
         """Say how many steps the training has, before the first: ``pi`` hurries in a short one."""
         self.span = min(SPAN, max(SHORTEST, steps // SPANS))
 
     @property
-    def lam(self):
+    def values(self):
         """lambda, [J]."""
-        return tf.exp(self._log_lam)
+        return tf.exp(self._log_values)
 
     @property
     def average(self):
@@ -133,8 +133,8 @@ class Multipliers(keras.layers.Layer):
         decay = self.decay * tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
         average = decay * self._average + (1.0 - decay) * violation
         moved = self.controller(self, average / scale, average, self.rate, self.gain)
-        moved = tf.clip_by_value(moved, -LOG_BOUND, LOG_BOUND)
+        moved = tf.clip_by_value(moved, -MAX_LOG_MULTIPLIER, MAX_LOG_MULTIPLIER)
         awake = tf.cast(self._updates >= self.warmup, tf.float32)
-        self._log_lam.assign(awake * moved + (1.0 - awake) * self._log_lam)
+        self._log_values.assign(awake * moved + (1.0 - awake) * self._log_values)
         self._average.assign(average)
         self._updates.assign_add(1)
