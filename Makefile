@@ -1,5 +1,6 @@
 # make demo: install, get Fashion-MNIST, train GECO, evaluate, draw.   make test: the quick tests.
-# Both make a virtual environment in $(VENV) and install into it again only when setup.cfg changes.
+# make lint: style, types, import contract, dead code.   make docs: the site, into site/, without a network.
+# All make a virtual environment in $(VENV) and install into it again only when setup.cfg changes.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +8,7 @@ PYTEST_FLAGS ?= -n 2 --dist loadscope
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint
+.PHONY: demo test test-slow lint docs
 demo: $(STAMP)
 	@$(RUN) -m tfvae.cli.demo
 
@@ -20,6 +21,12 @@ test-slow: $(STAMP)
 lint: $(STAMP)
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@$(VENV)/bin/lint-imports
+	@$(RUN) -m vulture tfvae --min-confidence 80
+
+docs: $(STAMP)
+	@$(RUN) -m mkdocs build --strict
 
 # Debian and Ubuntu keep the part of Python that makes environments with pip in a package of its own.
 $(STAMP): setup.cfg pyproject.toml

@@ -1,6 +1,6 @@
 """tfvae: tame variational autoencoders. ``import tfvae`` is light; TensorFlow loads with the first part used."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "build": "tfvae.objectives.build",
