@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy import optimize, special, stats
 from test_likelihoods import SHAPE, features, images, make
 
-from tfvae import specs
+from tfvae import part_sources, specs
 from tfvae.distributions import densities
 from tfvae.distributions.likelihoods import LIKELIHOODS
 from tfvae.errors import UsageError
@@ -53,9 +53,9 @@ def test_pitfall_31_the_scale_of_errors_is_that_of_pixels_in_0_1():
 @pytest.mark.parametrize("rmse", [0.02, 0.1, 0.3])
 def test_optimal_sigma_squared_is_the_mean_squared_error(rmse):
     mse = np.float32(rmse**2)
-    assert float(densities.sigma2_from_error(mse)) == pytest.approx(float(mse), rel=1e-6)
+    assert float(densities.compute_optimal_sigma2(mse)) == pytest.approx(float(mse), rel=1e-6)
     want = 500 / 2 * (math.log(2 * math.pi * mse) + 1)
-    assert float(densities.optimal_nll(500.0 * mse, 500)) == pytest.approx(want, rel=1e-6)
+    assert float(densities.compute_optimal_nll(500.0 * mse, 500)) == pytest.approx(want, rel=1e-6)
 
 
 def test_optimal_sigma_minimises_the_shared_sigma_nll():
@@ -66,10 +66,10 @@ def test_optimal_sigma_minimises_the_shared_sigma_nll():
     mse = np.mean(errors**2)
     root = optimize.brentq(lambda s: errors.size - np.sum(errors**2) * np.exp(-2 * s), -6, 3, xtol=1e-12)
     best = -stats.norm.logpdf(errors, 0, math.exp(root)).sum() / 16
-    assert math.exp(2 * root) == pytest.approx(float(densities.sigma2_from_error(np.float32(mse))), rel=1e-6)
+    assert math.exp(2 * root) == pytest.approx(float(densities.compute_optimal_sigma2(np.float32(mse))), rel=1e-6)
     loss = -np.mean(likelihood.log_prob(h, x, training=True))
     assert loss == pytest.approx(best, rel=1e-5)
-    assert loss == pytest.approx(float(densities.optimal_nll(np.float32(mse * D), D)), rel=1e-5)
+    assert loss == pytest.approx(float(densities.compute_optimal_nll(np.float32(mse * D), D)), rel=1e-5)
 
 
 def test_gradient_flows_through_optimal_sigma():
@@ -124,7 +124,7 @@ def test_running_mse_moves_only_in_adapt(jit):
 
 def test_pitfall_27_zero_error_is_finite():
     """The soft clip holds sigma at e^-6 or above: log sigma = -6 at zero error, and gradients stay finite."""
-    assert float(densities.sigma2_from_error(tf.constant(0.0))) == pytest.approx(math.exp(-12), rel=1e-5)
+    assert float(densities.compute_optimal_sigma2(tf.constant(0.0))) == pytest.approx(math.exp(-12), rel=1e-5)
     likelihood = make("gaussian:link=linear")
     h = tf.zeros([4, 3, 2, 2])
     with tf.GradientTape() as tape:
@@ -132,7 +132,7 @@ def test_pitfall_27_zero_error_is_finite():
         log_px = likelihood.log_prob(h, tf.zeros([4, *SHAPE]), training=True)
     np.testing.assert_allclose(log_px, -D / 2 * (math.log(2 * math.pi) - 12), rtol=1e-5)
     assert np.isfinite(tape.gradient(log_px, h)).all()
-    assert float(densities.optimal_nll(tf.constant(0.0), D)) == pytest.approx(float(-log_px[0]), rel=1e-5)
+    assert float(densities.compute_optimal_nll(tf.constant(0.0), D)) == pytest.approx(float(-log_px[0]), rel=1e-5)
 
 
 def test_per_pixel_sigma_is_read_from_the_features():
@@ -183,10 +183,9 @@ def test_bad_options_are_refused_in_one_sentence(spec, words):
 
 
 def test_the_table_is_readable_without_importing_tensorflow():
-    signatures = specs.read_signatures("likelihoods.py", "LIKELIHOODS")
+    parts = part_sources.read_parts("likelihood")
     for name, cls in LIKELIHOODS.items():
-        summary, options = signatures[name]
-        assert summary and options == specs.list_keyword_options(cls)
+        assert parts[name].summary and parts[name] == specs.describe_class(name, cls)
 
 
 def test_half_precision_features_are_scored_in_float32():

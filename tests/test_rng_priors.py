@@ -10,11 +10,12 @@ from scipy import special, stats
 
 import tfvae
 from tfvae import specs
-from tfvae.architectures.base import Inference
+from tfvae.architectures.base import InferenceResult
 from tfvae.distributions.priors import PRIORS
-from tfvae.distributions.terms import normal_log_prob
+from tfvae.distributions.terms import compute_normal_log_prob
 from tfvae.errors import DataError
 from tfvae.runtime import random_streams
+from tfvae.runtime.parts import build_part
 
 ALARM = 1e-6  # rate of false alarms of each statistical test below, over the choices of its seed
 FIVE = 5.0  # standard errors: 6e-7
@@ -126,7 +127,7 @@ def test_training_noise_differs_between_steps_and_repeats_with_the_seed(tiny, im
 
 def make_prior(name, latent=2, **options):
     text = specs.format_spec(name, options)
-    return specs.build_part("prior", PRIORS, text, latent=latent, image_shape=(2, 2, 1), seed=0)
+    return build_part("prior", PRIORS, text, latent=latent, image_shape=(2, 2, 1), seed=0)
 
 
 def encode(x):
@@ -145,7 +146,7 @@ def parts_of(name, generator):
         for v, value in zip((prior.means, prior.log_stddevs, prior.logits), raw):
             v.assign(value)
         return prior, special.softmax(raw[2]), raw[0], np.exp(8 * np.tanh(raw[1] / 8))
-    flat = special.expit(np.asarray(prior.pseudo).reshape(3, 4).astype(float))
+    flat = special.expit(np.asarray(prior.pseudo_image_logits).reshape(3, 4).astype(float))
     return prior, np.full(3, 1 / 3), 4 * flat[:, :2] - 2, np.exp(flat[:, 2:] - 1)
 
 
@@ -181,7 +182,7 @@ def test_density_and_draws_of_a_prior(name, generator):
 
 def inference(samples, mean, log_stddev):
     z = mean + tf.exp(log_stddev) * random_streams.normal([samples, *mean.shape], (5, 6))
-    return Inference(mean, log_stddev, z, normal_log_prob(z, mean, log_stddev), None)
+    return InferenceResult(mean, log_stddev, z, compute_normal_log_prob(z, mean, log_stddev), None)
 
 
 def test_mixture_of_one_standard_component_is_the_normal_prior():

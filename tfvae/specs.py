@@ -1,49 +1,135 @@
 """Short specs name a part everywhere: ``gaussian:sigma=optimal``, ``mlp:widths=512-256,latent=200``.
 
-Nothing here imports TensorFlow, so that the command line can list every part and its options at once.
+The grammar is ``name:option=value,...``. A name with a dot (``my_package.my_module.FreeBits:floor=4``) is the import
+path of a class of the user's own. Nothing here imports TensorFlow; `tfvae.part_sources` reads the options of built-in
+parts from their source, and `tfvae.runtime.parts` makes the parts.
 """
 
-import ast
+from __future__ import annotations
+
+import dataclasses
 import functools
 import inspect
-import pathlib
+import math
+import numbers
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tfvae.errors import UsageError, describe_unknown
 
-PACKAGE = pathlib.Path(__file__).parent
-
-# Where each axis keeps its table of parts.
-TABLES = {
-    "objective": ("objectives/registry.py", "OBJECTIVES"),
-    "likelihood": ("distributions/likelihoods.py", "LIKELIHOODS"),
-    "arch": ("architectures/__init__.py", "ARCHITECTURES"),
-    "prior": ("distributions/priors.py", "PRIORS"),
+# The axes of a model, and the group of entry points in which packages register names of their own.
+ENTRY_POINT_GROUPS = {
+    "objective": "tfvae.objectives",
+    "likelihood": "tfvae.likelihoods",
+    "arch": "tfvae.architectures",
+    "prior": "tfvae.priors",
 }
 
+# Keyword arguments that the model hands to a part; a spec cannot set them, though they have defaults.
+PROVIDED_ARGUMENTS = ("context", "context_maps")
 
-def parse_literal(text):
-    """'3' -> 3, '0.5' -> 0.5, 'true' -> True, anything else -> the word itself."""
+KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+KIND_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+OFF_WORD = "none"  # how a spec and a flag write None
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option of a part, or a setting of a run.
+
+    Args:
+        name: the keyword argument.
+        default: its default; None where `optional` means off, or that the part chooses.
+        kind: int, float, bool or str; str also stands for "a word or a number".
+        optional: whether None is a value; specs and flags write it as ``none``.
+        help: one line for the help.
+        choices: the values that are allowed; None: all of the kind.
+
+    Example:
+        >>> Option("cycle", None, int, optional=True).accepts(100)
+        True
+    """
+
+    name: str
+    default: Any = None
+    kind: type = str
+    optional: bool = False
+    help: str = ""
+    choices: tuple[str, ...] | None = None
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether `value` is of the option's kind, and finite."""
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or self.kind is bool:
+            return isinstance(value, bool) and self.kind is bool
+        if isinstance(value, numbers.Real) and not math.isfinite(value):
+            return False
+        if self.kind is int:
+            return isinstance(value, numbers.Real) and float(value).is_integer()
+        return isinstance(value, numbers.Real) if self.kind is float else value != ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PartSignature:
+    """What a spec may say about a part: its options and the old words for them.
+
+    Args:
+        name: the part's name in specs.
+        summary: the first sentence of its docstring.
+        options: {name: `Option`}.
+        aliases: {old word: option}, the class's literal ``option_aliases``.
+        legacy_off: {old word: value} that meant "off" or "default" in 0.1.0, the class's literal ``legacy_off``.
+        requires: {option: {other option: allowed values}}, the class's literal ``option_requires``: an option that
+            has no effect unless the other one has one of the values.
+    """
+
+    name: str
+    summary: str = ""
+    options: Mapping[str, Option] = dataclasses.field(default_factory=dict)
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    legacy_off: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    requires: Mapping[str, Mapping[str, tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The default of each option."""
+        return {name: option.default for name, option in self.options.items()}
+
+
+# --- the grammar -------------------------------------------------------------------------------------------------
+
+
+def parse_literal(text: Any) -> Any:
+    """Convert '3' to 3, '0.5' to 0.5, 'true' to True, and return anything else as it is."""
     if not isinstance(text, str):
         return text
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
-            pass
+            continue
+        if math.isfinite(value):  # inf and nan stay words, which no number accepts
+            return value
     return text
 
 
-def parse_spec(spec):
-    """'conv:width=64,latent=32' -> ('conv', {'width': 64, 'latent': 32}).
+def is_import_path(name: str) -> bool:
+    """Return whether `name` is written like an import path, ``my_module.MyClass``."""
+    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", name) is not None
+
+
+def parse_spec(spec: object) -> tuple[str, dict[str, Any]]:
+    """Split 'conv:width=64,latent=32' into ('conv', {'width': 64, 'latent': 32}).
 
     Raises:
-        UsageError: an option without ``=``, or given twice.
+        UsageError: an option without ``=``, given twice, or infinite.
     """
     name, _, rest = str(spec).partition(":")
-    options = {}
+    options: dict[str, Any] = {}
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")
         if not equals or not key:
@@ -51,144 +137,163 @@ def parse_spec(spec):
         key = key.replace("-", "_")
         if key in options:
             raise UsageError(f"Expected each option once. Received: {spec!r} ({key!r} is there twice).")
+        if re.fullmatch(r"[+-]?(inf|infinity|nan)", value.strip(), re.IGNORECASE):
+            raise UsageError(f"Expected {key} to be finite. Received: {spec!r}.")
         options[key] = parse_literal(value)
     return name, options
 
 
-def format_spec(name, options):
-    """The inverse of `parse_condition`."""
-    return name + ":" * bool(options) + ",".join(f"{key}={value}" for key, value in options.items())
+def format_spec(name: str, options: Mapping[str, Any]) -> str:
+    """Return the spec that `parse_spec` splits into `name` and `options`."""
+    words = {key: OFF_WORD if value is None else value for key, value in options.items()}
+    return name + ":" * bool(words) + ",".join(f"{key}={value}" for key, value in words.items())
 
 
-def list_keyword_options(cls):
-    """The keyword-only options of a part and their defaults, its base classes' own included."""
-    options = {}
-    for base in reversed(cls.__mro__):
-        init = vars(base).get("__init__")
-        if init is None or not base.__module__.startswith("tfvae") and base is not cls:
-            continue
-        for p in inspect.signature(init).parameters.values():
-            if p.kind is p.KEYWORD_ONLY and p.default is not p.empty:
-                options[p.name] = p.default
-    return options
+# --- the options of classes --------------------------------------------------------------------------------------
 
 
-def check_options(kind, name, known, options):
-    """Refuse options that are not among those `known` {name: default} of the part, or of the wrong type."""
-    for key, value in options.items():
-        if key not in known:
-            raise UsageError(f"{kind} {name!r}: " + describe_unknown("an option", key, known or ["(none)"]))
-        default = known[key]
-        if isinstance(default, bool):
-            fits = isinstance(value, bool)
-        elif isinstance(default, (int, float)):
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-            fits = fits and (isinstance(default, float) or value == int(value))
-        else:
-            fits = True
-        if not fits:
-            kind_of = type(default).__name__
-            raise UsageError(f"{kind} {name!r}: expected {key} to be {kind_of}. Received: {value!r}.")
+def parse_annotation(text: str) -> tuple[type, bool] | None:
+    """Return (kind, whether None is allowed) of an annotation such as ``float | None``; None: it names no kind."""
+    names = set(re.findall(r"\w+", re.sub(r"(['\"]).*?\1", "str", text)))
+    optional = bool({"None", "NoneType", "Optional"} & names)
+    kinds = [kind for word, kind in KINDS.items() if word in names]
+    if "Literal" in names or str in kinds:
+        return str, optional
+    return (kinds[-1], optional) if kinds in ([int], [float], [bool], [int, float]) else None
 
 
-def build_part(kind, table, spec, **context):
-    """Make the part that `spec` names; an object that is not a string is returned as it is.
-
-    Args:
-        kind: what the table holds, for messages ('likelihood').
-        table: name -> class.
-        spec: 'name:option=value,...' or a finished part.
-        **context: arguments that do not come from the spec.
-
-    Raises:
-        UsageError: unknown name or option.
-    """
-    if not isinstance(spec, str):
-        return spec
-    name, options = parse_spec(spec)
-    if name not in table:
-        raise UsageError(describe_unknown(kind, name, table))
-    check_options(kind, name, list_keyword_options(table[name]), options)
-    return table[name](**context, **options)
+def make_option(name: str, default: Any, annotation: str = "", text: str = "") -> Option:
+    """Return the `Option` of a keyword argument; without an annotation the default says its kind."""
+    kind, optional = parse_annotation(annotation) or (type(default) if default is not None else str, default is None)
+    return Option(name, default, kind, optional or default is None, text)
 
 
-def check_spec(kind, spec):
-    """Refuse an unknown part or option as `build_part` would, importing nothing; values are not checked."""
-    name, options = parse_spec(spec)
-    known = read_signatures(*TABLES[kind])
-    if name not in known:
-        raise UsageError(describe_unknown(kind, name, known))
-    check_options(kind, name, known[name][1], options)
-
-
-@functools.cache
-def read_classes(file):
-    """{name: class definition} of a source file and of what it imports from this package."""
-    tree = ast.parse((PACKAGE / file).read_text())
-    classes = {}
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfvae."):
-            source = PACKAGE.parent / (node.module.replace(".", "/") + ".py")
-            if source.exists():
-                classes |= read_classes(source)
-        elif isinstance(node, ast.ClassDef):
-            classes[node.name] = node
-    return classes
-
-
-def read_table(file, table):
-    """{name: class name} of the dict literal `table`, read from its source."""
-    for node in ast.parse((PACKAGE / file).read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == table:
-            return {key.value: value.id for key, value in zip(node.value.keys, node.value.values)}
-    raise LookupError(f"{file} has no dict literal {table}")
-
-
-def read_summary(cls, classes):
-    """The first line of a class's docstring."""
-    return (ast.get_docstring(classes[cls]) or "").partition("\n")[0]
-
-
-def read_options(cls, classes):
-    """{keyword-only option: default} of a class definition, its base classes' included."""
-    node, found = classes.get(cls), {}
-    for base in node.bases if node else ():
-        found |= read_options(getattr(base, "id", ""), classes)
-    for item in node.body if node else ():
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            for arg, default in zip(item.args.kwonlyargs, item.args.kw_defaults):
-                if default is not None:
-                    found[arg.arg] = ast.literal_eval(default)
-    return found
-
-
-def read_option_texts(cls, classes):
-    """{option: one line} from the Args section of a class's docstring, its base classes' included."""
-    node, texts = classes.get(cls), {}
-    for base in node.bases if node else ():
-        texts |= read_option_texts(getattr(base, "id", ""), classes)
-    _, _, section = ((ast.get_docstring(node) if node else "") or "").partition("Args:\n")
+def parse_argument_texts(docstring: str | None) -> dict[str, str]:
+    """Return {argument: one line} from the ``Args:`` section of a docstring without indentation."""
+    _, _, section = (docstring or "").partition("Args:\n")
+    texts = {}
     for entry in re.split(r"\n {4}(?=\S)", "\n" + section.partition("\n\n")[0]):
         names, _, text = entry.partition(": ")
-        text = " ".join(text.replace("`", "").split()).rstrip(".")
-        texts |= {name.strip(): text for name in names.split(",") if text}
+        line = " ".join(text.replace("`", "").split()).rstrip(".")
+        texts |= {name.strip(): line for name in names.split(",") if line}
     return texts
 
 
-@functools.cache
-def read_signatures(file, table):
-    """{name: (summary, {option: default})} of a table of parts, read from its source without importing it.
+def parse_summary(docstring: str | None) -> str:
+    """Return the first sentence of a docstring as one line."""
+    paragraph = " ".join((docstring or "").partition("\n\n")[0].split())
+    return re.split(r"(?<!\bal\.)(?<=\.) +(?=[A-Z`])", paragraph)[0]
+
+
+def list_keyword_options(cls: type) -> dict[str, Option]:
+    """Return {name: `Option`} of the keyword-only arguments of a class, those of its base classes included."""
+    options: dict[str, Option] = {}
+    for base in reversed(cls.__mro__):
+        init = vars(base).get("__init__")
+        if init is None or base is object or base.__module__.partition(".")[0] in ("keras", "tensorflow"):
+            continue
+        texts = parse_argument_texts(inspect.getdoc(base))
+        for p in inspect.signature(init).parameters.values():
+            if p.kind is p.KEYWORD_ONLY and is_option(p.name, p.default):
+                annotation = p.annotation if isinstance(p.annotation, str) else inspect.formatannotation(p.annotation)
+                options[p.name] = make_option(p.name, p.default, annotation, texts.get(p.name, ""))
+    return options
+
+
+def is_option(name: str, default: Any) -> bool:
+    """Return whether a keyword-only argument with this default is one that specs can set."""
+    return name not in PROVIDED_ARGUMENTS and (default is None or isinstance(default, (bool, int, float, str)))
+
+
+def describe_class(name: str, cls: type) -> PartSignature:
+    """Return the `PartSignature` of a class."""
+    literals = {
+        word: functools.reduce(lambda merged, base: merged | vars(base).get(word, {}), reversed(cls.__mro__), {})
+        for word in ("option_aliases", "legacy_off", "option_requires")
+    }
+    return PartSignature(name, parse_summary(inspect.getdoc(cls)), list_keyword_options(cls), *literals.values())
+
+
+# --- the options of a spec ---------------------------------------------------------------------------------------
+
+
+def translate_options(part: PartSignature | type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `options` in today's words: old names renamed, ``none`` and old values for "off" as None.
 
     Args:
-        file: path relative to the package, 'objectives.py'.
-        table: the name of its dict literal, 'OBJECTIVES'.
+        part: the class, or what `describe_class` says of it.
+        options: {name: value}; names that the part does not know are left as they are.
+
+    Raises:
+        UsageError: an option is there by its old and by its new name.
     """
-    classes = read_classes(file)
-    return {
-        name: (read_summary(cls, classes), read_options(cls, classes)) for name, cls in read_table(file, table).items()
-    }
+    if isinstance(part, type):
+        part = describe_class(part.__name__, part)
+    translated: dict[str, Any] = {}
+    for key, value in options.items():
+        name = part.aliases.get(key, key)
+        if name in translated:
+            raise UsageError(f"Expected each option of {part.name!r} once. Received: {name} twice, also as {key}.")
+        option = part.options.get(name)
+        if key in part.legacy_off and is_same_value(value, part.legacy_off[key]):
+            value = None if option and option.optional else part.defaults.get(name)
+        if option and option.optional and value == OFF_WORD:
+            value = None
+        translated[name] = value
+    return translated
 
 
-def read_part_texts(file, table, name):
-    """{option: one line of help} of part `name`; arguments as for `read_signatures`."""
-    return read_option_texts(read_table(file, table)[name], read_classes(file))
+def is_same_value(value: Any, other: object) -> bool:
+    """Return whether two option values are the same; a bool is no number."""
+    return isinstance(value, bool) == isinstance(other, bool) and value == other
+
+
+def check_options(kind: str, part: PartSignature, options: Mapping[str, Any]) -> None:
+    """Refuse options that the part does not have, that are of another kind, or that have no effect.
+
+    Args:
+        kind: the axis, for messages.
+        options: in today's words, see `translate_options`.
+
+    Raises:
+        UsageError: as above.
+    """
+    for key, value in options.items():
+        if key not in part.options:
+            unknown = describe_unknown("an option", key, list(part.options) or ["(none)"])
+            raise UsageError(f"{kind} {part.name!r}: {unknown}")
+        option = part.options[key]
+        if not option.accepts(value):
+            received = f"{key}={'' if value == '' else repr(value)}"
+            words = KIND_WORDS[option.kind] + f", or {OFF_WORD}" * option.optional
+            raise UsageError(f"{kind} {part.name!r}: expected {key} to be {words}. Received: {received}.")
+    for key in list_ineffective_options(part, options):
+        for other, allowed in part.requires[key].items():
+            value = format_spec("", {other: options.get(other, part.defaults.get(other))})[1:]
+            way_out = f"{other} be {' or '.join(OFF_WORD if one is None else str(one) for one in allowed)}"
+            raise UsageError(
+                f"{kind} {part.name!r}: {key} has no effect with {value}. Leave {key} out, or let {way_out}."
+            )
+
+
+def list_ineffective_options(part: PartSignature, options: Mapping[str, Any]) -> list[str]:
+    """Return the names among `options` that have no effect beside the others."""
+    return [
+        key
+        for key, value in options.items()
+        if value is not None
+        for other, allowed in part.requires.get(key, {}).items()
+        if options.get(other, part.defaults.get(other)) not in allowed
+    ]
+
+
+def list_registered_names(kind: str) -> dict[str, str]:
+    """Return {name: import path} of the parts that installed packages register as entry points."""
+    from importlib import metadata
+
+    return {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINT_GROUPS[kind])}
+
+
+def describe_unknown_part(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the sentence for a part that is neither built in nor registered nor an import path."""
+    return describe_unknown(kind, name, [*known, *list_registered_names(kind)])
