@@ -10,7 +10,8 @@ import pytest
 
 import tfvae
 from tfvae.errors import UsageError
-from tfvae.runtime.import_paths import find_entry_points, import_object, is_import_path, load_entry_point
+from tfvae.runtime.import_paths import find_entry_points, import_object, load_entry_point
+from tfvae.specs import is_import_path
 
 
 @pytest.fixture
@@ -37,10 +38,15 @@ def directory(tmp_path, monkeypatch):
         ("a.", False),
         ("emnist/1.0.0", False),
         ("", False),
+        ("a.b\n", False),
+        ("\u00e9cole.x", False),
     ],
 )
-def test_is_import_path(name, expected):
+def test_only_what_is_an_import_path_is_imported(name, expected):
+    # What is trusted is decided by is_import_path, so nothing else may reach an import.
     assert is_import_path(name) is expected
+    with pytest.raises(UsageError, match="no module" if expected else "Expected an import path"):
+        import_object(name)
 
 
 def test_a_module_of_the_working_directory(directory):

@@ -8,6 +8,7 @@ import shutil
 import time
 
 from tfvae import datasets
+from tfvae.datasets import catalogue, cifar_archive, idx_files, prepared_copies, tfds_source
 from tfvae.errors import TfvaeError, UsageError
 from tfvae.runtime import files
 from tfvae.runtime.environment import describe_environment, import_tensorflow
@@ -106,16 +107,16 @@ def examine():
     except Exception as error:  # a broken installation is what a doctor is asked about
         report["tensorflow_import"] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     report["disk_free_gb"] = round(shutil.disk_usage(".").free / 1e9, 1)
-    report["data_found"] = [name for name in datasets.catalogue.CATALOGUE if is_here(name)]
+    report["data_found"] = [name for name in catalogue.CATALOGUE if is_here(name)]
     return report | {"seconds": round(time.monotonic() - begun, 1)}
 
 
 def is_here(name):
     """Whether a data set lies on this disk, prepared or as original files; its content is not checked."""
-    if datasets.prepared.folder(name).is_dir() or (datasets.tfds_source.data_dir() / name).is_dir():
+    if prepared_copies.get_copy_folder(name).is_dir() or (tfds_source.get_tfds_folder() / name).is_dir():
         return True
     try:
-        return bool(datasets.originals.find(name) or datasets.image_decoding.find_cifar(name, ""))
+        return bool(idx_files.find_idx_source(name) or cifar_archive.find_cifar_source(name))
     except TfvaeError:
         return False
 
@@ -125,7 +126,7 @@ def inspect(args):
     from tfvae.export import savedmodel
 
     folder = resolve.resolve_model_folder(args.path)
-    if savedmodel.find(folder) != folder:
+    if savedmodel.find_savedmodel(folder) != folder:
         report = to_json_value(describe_run(folder.resolve()))
         print(
             json.dumps(report)
@@ -134,8 +135,8 @@ def inspect(args):
         )
         return 0
     import_tensorflow()
-    report = savedmodel.describe(folder)
-    print(json.dumps(report) if args.json else format_table(list(savedmodel.rows_of(report))))
+    report = savedmodel.describe_savedmodel(folder)
+    print(json.dumps(report) if args.json else format_table(list(savedmodel.format_report_rows(report))))
     return 0
 
 

@@ -32,8 +32,8 @@ def images_of(run, split, least, most):
 
 def own_pictures(places, shape):
     """Picture files, and all those in folders, cut to squares and resized: uint8 [N, *shape]."""
-    from tfvae.datasets.image_decoding import as_array, centre_square, open_picture
-    from tfvae.datasets.user_files import list_pictures
+    from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, open_picture
+    from tfvae.datasets.picture_folders import list_pictures
 
     height, width, channels = shape
     if height != width or channels not in (1, 3):
@@ -42,7 +42,7 @@ def own_pictures(places, shape):
     for place in map(pathlib.Path, places):
         for path in list_pictures(place)[0] if place.is_dir() else [place]:
             try:
-                images.append(as_array(centre_square(open_picture(path, channels), height)))
+                images.append(convert_to_array(crop_centre_square(open_picture(path, channels), height)))
             except Exception as error:  # Pillow raises almost anything on damaged bytes
                 raise DataError(f"Expected {path} to be a picture. Received: {error}.") from None
     return np.stack(images)
@@ -65,13 +65,13 @@ def sample(args):
     resolve.resolve_model_folder(args.run)
     import_tensorflow()
     model = load.load(args.run, args.trust)
-    from tfvae.plots import grids
+    from tfvae.plots import grids, scatter
 
     told, columns = condition_of(args, model)
     images = model.sample(args.count, (args.seed, 0), temperature=float(args.temperature), **told).numpy()
     if grids.is_points(model.image_shape):
-        return done(grids.points_scatter(args.output, {"samples": (images, None)}))
-    return done(grids.image_grid(images, args.output, columns))
+        return done(scatter.draw_scatter(args.output, {"samples": (images, None)}))
+    return done(grids.draw_image_grid(images, args.output, columns))
 
 
 def condition_of(args, model):
@@ -102,15 +102,15 @@ def reconstruct(args):
     run, model = open_run_and_model(args.run)
     import tensorflow as tf
 
-    from tfvae.plots import grids
+    from tfvae.plots import grids, scatter
 
     images = images_asked(args, run, model, args.count)
     x = model.prepare_pixels(tf.constant(images), (args.seed, 0)).numpy()
     again = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
     if grids.is_points(model.image_shape):
         panels = {"original": (x, None), "reconstruction": (again, None)}
-        return done(grids.points_scatter(args.output, panels))
-    return done(grids.pair_grid(x, again, args.output))
+        return done(scatter.draw_scatter(args.output, panels))
+    return done(grids.draw_pair_grid(x, again, args.output))
 
 
 def strip(args):
@@ -121,7 +121,7 @@ def strip(args):
 
     told, _ = condition_of(args, model)
     found = latent_views.draw_steps(model, args.count, args.seed, args.steps, float(args.temperature), **told)
-    return done(run_figures.step_strip(found, args.output))
+    return done(run_figures.draw_step_strip(found, args.output))
 
 
 def complete(args):
@@ -133,7 +133,7 @@ def complete(args):
     images = images_asked(args, run, model, args.rows)
     x = model.prepare_pixels(images, (args.seed, 0)).numpy()
     return done(
-        run_figures.completion_grid(x, latent_views.complete_images(model, x, args.count, args.seed), args.output)
+        run_figures.draw_completions(x, latent_views.complete_images(model, x, args.count, args.seed), args.output)
     )
 
 
@@ -141,28 +141,28 @@ def traverse(args):
     """``tfvae traverse RUN``: one row for each of the most active latent dimensions."""
     run, model = open_run_and_model(args.run)
     from tfvae.models import latent_views
-    from tfvae.plots import grids, latent_figures
+    from tfvae.plots import grids, latent_figures, scatter
 
     images = images_of(run, args.split, args.index + 1, max(args.index + 1, 500))
     dims = latent_views.find_active_dimensions(model, images, args.dims)
     found = latent_views.traverse(model, images[args.index], dims, args.span, args.steps)
     if grids.is_points(model.image_shape):
         panels = {f"z[{dim}]": (row, None) for dim, row in zip(dims, found)}
-        return done(grids.points_scatter(args.output, panels))
+        return done(scatter.draw_scatter(args.output, panels))
     values = latent_views.span_values(args.span, args.steps)
-    return done(latent_figures.traversal_grid(found, args.output, names=dims, values=values))
+    return done(latent_figures.draw_traversals(found, args.output, names=dims, values=values))
 
 
 def interpolate(args):
     """``tfvae interpolate RUN``: one row for each pair of neighbours in the split."""
     run, model = open_run_and_model(args.run)
     from tfvae.models import latent_views
-    from tfvae.plots import grids, latent_figures
+    from tfvae.plots import grids, latent_figures, scatter
 
     images = images_of(run, args.split, 2, 2 * args.rows)
     rows = len(images) // 2
     found = latent_views.interpolate(model, images[:rows], images[rows : 2 * rows], args.steps)
     if grids.is_points(model.image_shape):
         points = found.reshape(-1, 2), np.repeat(np.arange(rows), args.steps)
-        return done(grids.points_scatter(args.output, {"interpolations": points}))
-    return done(latent_figures.interpolation_grid(found, args.output))
+        return done(scatter.draw_scatter(args.output, {"interpolations": points}))
+    return done(latent_figures.draw_interpolations(found, args.output))

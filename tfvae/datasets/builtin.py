@@ -1,18 +1,28 @@
-"""Data sets that need no file: digits, square, gaussians."""
+"""Data sets that need no file: digits, square, gaussians, sprites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tfvae.datasets.source import Source, parse_options
-from tfvae.datasets.sprites import sprites
+from tfvae.datasets.source import Arrays, Source, parse_options
+from tfvae.datasets.sprites import make_sprites
 from tfvae.errors import UsageError
 
 SEED = 425
 # Five sigma must fit between the ring and the border; ten images are the least that three splits can share.
-RANGES = {"images": (10, 10**7), "modes": (1, 1000), "sigma": (1e-6, 0.099), "size": (16, 256)}
+RANGES: dict[str, tuple[float, float]] = {
+    "images": (10, 10**7),
+    "modes": (1, 1000),
+    "sigma": (1e-6, 0.099),
+    "size": (16, 256),
+}
 
 
-def digits():
-    """The 1797 real 8x8 digits of scikit-learn (Alpaydin and Kaynak, 1998): uint8 [N,8,8,1], labels [N]."""
+def make_digits() -> Arrays:
+    """Return the 1797 real 8x8 digits of scikit-learn (Alpaydin and Kaynak, 1998): uint8 [N,8,8,1], labels [N]."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -21,14 +31,14 @@ def digits():
     return images[..., None], bunch.target.astype(np.int64)
 
 
-def square(*, images=10000):
-    """Uniform points of [0,1)^2, float32 [N,1,2,1]; labels are quadrants, (x >= 1/2) + 2 (y >= 1/2)."""
+def make_square(*, images: int = 10000) -> Arrays:
+    """Draw uniform points of [0,1)^2 and return float32 [N,1,2,1]; labels are quadrants, (x >= 1/2) + 2 (y >= 1/2)."""
     points = np.random.default_rng(SEED).random((images, 2), dtype=np.float32)
     return points.reshape(-1, 1, 2, 1), ((points >= 0.5) @ [1, 2]).astype(np.int64)
 
 
-def gaussians(*, modes=8, sigma=0.03, images=10000):
-    """A ring of `modes` equal round Gaussians: float32 [N,1,2,1] in [0,1]; labels are components.
+def make_gaussians(*, modes: int = 8, sigma: float = 0.03, images: int = 10000) -> Arrays:
+    """Draw points of a ring of equal round Gaussians and return float32 [N,1,2,1] in [0,1]; labels are components.
 
     Mode j sits at 1/2 + r (cos, sin)(2 pi j / modes) with r = 1/2 - 5 sigma, so that clipping to [0,1]
     touches fewer than one point in a million.
@@ -41,9 +51,21 @@ def gaussians(*, modes=8, sigma=0.03, images=10000):
     return points.reshape(-1, 1, 2, 1), labels
 
 
-def find(name, items):
-    """The Source of built-in set `name` with the options `items` ('modes=8')."""
-    make = {"digits": digits, "square": square, "gaussians": gaussians, "sprites": sprites}[name]
+MAKERS: dict[str, Callable[..., Arrays]] = {
+    "digits": make_digits,
+    "square": make_square,
+    "gaussians": make_gaussians,
+    "sprites": make_sprites,
+}
+
+
+def make_builtin_source(name: str, items: list[str]) -> Source:
+    """Make the source of built-in data set `name` with options such as ['modes=8'].
+
+    Raises:
+        UsageError: an unknown option, or a value out of its range.
+    """
+    make: Any = MAKERS[name]
     options = parse_options(name, items, make.__kwdefaults__ or {})
     for key, value in options.items():
         low, high = RANGES[key]

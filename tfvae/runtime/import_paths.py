@@ -12,24 +12,9 @@ import types
 from typing import Any
 
 from tfvae.errors import UsageError
+from tfvae.specs import is_import_path
 
 EXAMPLE = "my_package.my_module.my_name"
-
-
-def is_import_path(name: str) -> bool:
-    """Tell whether `name` has the form of an import path: identifiers with dots between them.
-
-    Nothing is imported.
-
-    Args:
-        name: the name of a part, without its options.
-
-    Example:
-        >>> is_import_path("my_package.losses.FreeBits"), is_import_path("geco"), is_import_path("../mnist")
-        (True, False, False)
-    """
-    parts = name.split(".")
-    return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
 def import_object(path: str) -> Any:

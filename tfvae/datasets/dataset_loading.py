@@ -1,0 +1,95 @@
+"""Images and labels of one split of a data set, and the fingerprint of an array."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import numpy as np
+
+from tfvae.config import BINARIZE
+from tfvae.datasets import splits
+from tfvae.datasets.name_resolution import find_source
+from tfvae.datasets.picture_folders import BAD_FILES
+from tfvae.datasets.source import Arrays, log
+from tfvae.errors import UsageError, describe_unknown
+
+
+def load(
+    name: str,
+    split: str = "train",
+    *,
+    raw_dir: str = "",
+    limit: int = 0,
+    validation: float = 0.0,
+    seed: int = 0,
+    binarize: str = "none",
+    bad_files: str = "refuse",
+) -> Arrays:
+    """Load the images and labels of one split; the same call always returns the same arrays.
+
+    Args:
+        name: one of `names`, a TFDS image builder, or the import path of a function of your own (see
+            `tfvae.datasets.user_functions`), possibly with options: 'celeb_a:size=64', 'folder:PATH,size=32',
+            'my_package.my_module.make_points:n=100'.
+        split: 'train', 'validation' or 'test'. A data set without a test split gives up a fixed tenth for it.
+        raw_dir: folder with original files, looked into before TFVAE_RAW_DIR; '': only the latter.
+        limit: only the first `limit` images of the split; 0: all.
+        validation: share of the training images, in [0, 1), cut off for 'validation' by a permutation of `seed`.
+        seed: decides the validation images and the static binarisation.
+        binarize: 'static' draws each pixel once, 255 with probability x/255 (see `splits.draw_binary_images`);
+            'dynamic' leaves the bytes as they are, for the model to draw anew in each step; 'none'.
+        bad_files: what happens to a damaged picture of a folder: 'refuse' raises an error, 'skip' leaves it out
+            (then it is listed in `skipped_files`).
+
+    Returns:
+        images uint8 [N,H,W,C] and labels int64 [N]. The images of square and gaussians are float32 [N,1,2,1] in
+        [0,1], and so are floats of your own functions, [N,H,W,C].
+
+    Raises:
+        UsageError: unknown name, split or option.
+        DataError: the data is missing or damaged; the message lists the ways out.
+
+    Example:
+        >>> images, labels = load("digits", "test")
+        >>> images.shape, images.dtype, labels.shape
+        ((180, 8, 8, 1), dtype('uint8'), (180,))
+    """
+    if binarize not in BINARIZE:
+        raise UsageError(describe_unknown("binarize", binarize, BINARIZE))
+    if bad_files not in BAD_FILES:
+        raise UsageError(describe_unknown("bad_files", bad_files, BAD_FILES))
+    if limit < 0:
+        raise UsageError(f"Expected limit >= 0. Received: {limit!r}.")
+    splits.select_part(split, ("all",))  # a wrong word is refused before anything is read
+    source = find_source(name, raw_dir, bad_files)
+    for note in source.notes:
+        log_once(f"{name}: {note}.")
+    part = splits.select_part(split, source.parts)
+    images, labels = source.read(part)
+    positions = splits.select_positions(len(images), split, part, validation, seed)
+    positions = positions[:limit] if limit else positions
+    images, labels = np.asarray(images[positions]), np.asarray(labels[positions])
+    if binarize == "static":
+        if images.dtype != np.uint8:
+            raise UsageError(f"Expected binarize=none for {name!r}, whose points are real numbers. Received: static.")
+        images = splits.draw_binary_images(images, positions, part, seed)
+    return images, labels
+
+
+@functools.cache
+def log_once(note: str) -> None:
+    """Log a warning once per process: a run loads several splits."""
+    log.warning("%s", note)
+
+
+def fingerprint(images: np.ndarray) -> str:
+    """Return the hex sha256 of an array's dtype, shape and bytes, which names the data of a run in env.json.
+
+    Example:
+        >>> fingerprint(np.zeros((1, 2, 2, 1), np.uint8))[:8]
+        '26ad1b27'
+    """
+    digest = hashlib.sha256(f"{images.dtype.str}{images.shape}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()
