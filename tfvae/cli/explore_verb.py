@@ -7,15 +7,15 @@ import webbrowser
 
 from tfvae.cli.flags import LATEST
 from tfvae.cli.serving_verbs import (
-    Stop,
-    answer,
+    StopSignals,
     check_packages,
     check_port,
-    chosen,
-    listen,
-    prepared,
-    url_of,
-    version_of,
+    format_url,
+    open_listener,
+    parse_version,
+    prepare_savedmodel,
+    resolve_target,
+    serve_app,
 )
 from tfvae.errors import UsageError
 from tfvae.runtime.environment import import_tensorflow
@@ -28,35 +28,35 @@ def explore(args):
         raise UsageError("Expected a model or --server, which names its own. Received: both.")
     if args.server:
         check_packages()
-        return of_server(args)
-    place, is_run, name = chosen(args)
+        return explore_server(args)
+    place, is_run, name = resolve_target(args)
     check_packages()
-    with tempfile.TemporaryDirectory(prefix="tfvae-explore-") as scratch, Stop() as stop:
+    with tempfile.TemporaryDirectory(prefix="tfvae-explore-") as scratch, StopSignals() as stop:
         import_tensorflow()
-        place = prepared(place, is_run, pathlib.Path(scratch) / name, args.trust)
-        with listen(args.host, args.port) as door:
-            from tfvae.explore.site import Site, about
-            from tfvae.serving.http_server import App
+        place = prepare_savedmodel(place, is_run, pathlib.Path(scratch) / name, args.trust)
+        with open_listener(args.host, args.port) as door:
+            from tfvae.explore.site import Site, describe_model
+            from tfvae.serving.http_server import ModelServer
 
-            site = Site(App(place, name, version_of(place)), name, about(place))
-            show(site, name, door, args)
+            site = Site(ModelServer(place, name, parse_version(place)), name, describe_model(place))
+            serve_page(site, name, door, args)
     return stop.code
 
 
-def of_server(args):
+def explore_server(args):
     """The page alone; TensorFlow is not even imported."""
     from tfvae.explore.site import Site, Upstream
 
     upstream = Upstream(args.server)
-    with Stop() as stop, listen(args.host, args.port) as door:
-        show(Site(upstream, upstream.name, f"served by {args.server}"), upstream.name, door, args)
+    with StopSignals() as stop, open_listener(args.host, args.port) as door:
+        serve_page(Site(upstream, upstream.name, f"served by {args.server}"), upstream.name, door, args)
     return stop.code
 
 
-def show(site, name, door, args):
+def serve_page(site, name, door, args):
     """Answer until stopped; the browser is opened meanwhile, for some browsers block."""
-    url = url_of(args.host, door)
+    url = format_url(args.host, door)
     print(f"exploring {name} at {url}  (Ctrl-C stops)", flush=True)
     if not args.no_browser:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    answer(site, door)
+    serve_app(site, door)

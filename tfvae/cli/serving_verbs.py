@@ -25,25 +25,25 @@ THREADS = 4  # TensorFlow uses all cores for each of them
 
 def serve(args):
     """``tfvae serve RUN|SAVEDMODEL|zoo:NAME``."""
-    place, is_run, name = chosen(args)
+    place, is_run, name = resolve_target(args)
     check_port(args.port)
     binary = find_binary(args.backend)
-    with tempfile.TemporaryDirectory(prefix="tfvae-serve-") as scratch, Stop() as stop:
+    with tempfile.TemporaryDirectory(prefix="tfvae-serve-") as scratch, StopSignals() as stop:
         base = pathlib.Path(scratch) / name
         import_tensorflow()
-        place = prepared(place, is_run, base, args.trust)
+        place = prepare_savedmodel(place, is_run, base, args.trust)
         if binary:
-            run_binary(binary, base_of(place, args.run, base), name, args.port)
+            run_tensorflow_serving(binary, make_base_folder(place, args.run, base), name, args.port)
         else:
-            run_python(place, name, args.host, args.port)
+            run_own_server(place, name, args.host, args.port)
     return stop.code
 
 
-def chosen(args):
+def resolve_target(args):
     """What is asked for: (its folder, whether it is a run, its name in URLs)."""
     place = resolve.resolve_model_folder(args.run)
-    is_run = savedmodel.find(place) != place
-    name = args.name or ("model" if is_run else name_of(args.run, place))
+    is_run = savedmodel.find_savedmodel(place) != place
+    name = args.name or ("model" if is_run else derive_model_name(args.run, place))
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
         raise UsageError(f"Expected a name of letters, digits, '_', '-' and '.'. Received: {name!r}. Use --name.")
     return place, is_run, name
@@ -54,18 +54,18 @@ def check_port(port):
         raise UsageError(f"Expected --port up to 65535. Received: {port}.")
 
 
-def prepared(place, is_run, base, trust):
+def prepare_savedmodel(place, is_run, base, trust):
     """The folder of a SavedModel that may be loaded: a run is exported below `base`, another is checked."""
     if is_run:
         from tfvae.export.exporter import export_run
 
         return export_run(place, base, say=lambda line: print(line, file=sys.stderr))
     if not trust:
-        loading.check(place)
+        loading.check_trusted(place)
     return place
 
 
-def name_of(given, folder):
+def derive_model_name(given, folder):
     """The name of a zoo entry, or of a SavedModel's folder; that of a version is its parent's."""
     if given.startswith(index.PREFIX):
         return given.removeprefix(index.PREFIX)
@@ -73,7 +73,7 @@ def name_of(given, folder):
     return folder.parent.name if folder.name.isdigit() else folder.name
 
 
-def version_of(folder):
+def parse_version(folder):
     return int(folder.name) if folder.name.isascii() and folder.name.isdigit() else 1
 
 
@@ -97,7 +97,7 @@ def check_packages(instead=""):
         )
 
 
-class Stop:
+class StopSignals:
     """Ctrl-C and SIGTERM leave in good order; `code` is then 130 or 143."""
 
     code = 0
@@ -118,18 +118,18 @@ class Stop:
 # --- TensorFlow Serving ------------------------------------------------------------------------------------------
 
 
-def base_of(folder, given, scratch):
+def make_base_folder(folder, given, scratch):
     """The folder of versions that TensorFlow Serving watches: the one given, or `scratch` with this version alone."""
     if scratch.exists():  # a run has been exported there
         return scratch
     if folder != pathlib.Path(given) and not given.startswith(index.PREFIX):
         return pathlib.Path(given).resolve()
     scratch.mkdir()
-    (scratch / str(version_of(folder))).symlink_to(folder.resolve())
+    (scratch / str(parse_version(folder))).symlink_to(folder.resolve())
     return scratch
 
 
-def run_binary(binary, base, name, port):
+def run_tensorflow_serving(binary, base, name, port):
     """TensorFlow Serving, until one of us is stopped. It has no flag for the address, so it listens on all."""
     print(f"{BINARY} on port {port} of all addresses, without its gRPC port", file=sys.stderr, flush=True)
     flags = [f"--rest_api_port={port}", "--port=0", f"--model_name={name}", f"--model_base_path={base}"]
@@ -144,7 +144,7 @@ def run_binary(binary, base, name, port):
 # --- our own -----------------------------------------------------------------------------------------------------
 
 
-def listen(host, port):
+def open_listener(host, port):
     """A socket that listens; port 0 is any free one."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -156,22 +156,22 @@ def listen(host, port):
         ) from None
 
 
-def url_of(host, door):
+def format_url(host, door):
     """The URL of a socket that listens."""
     return f"http://{f'[{host}]' if ':' in host else host}:{door.getsockname()[1]}"
 
 
-def run_python(folder, name, host, port):
+def run_own_server(folder, name, host, port):
     """`tfvae.serving.http_server`, until it is stopped."""
-    from tfvae.serving.http_server import App
+    from tfvae.serving.http_server import ModelServer
 
-    with listen(host, port) as door:
-        app = App(folder, name, version_of(folder))
-        say(app, url_of(host, door))
-        answer(app, door)
+    with open_listener(host, port) as door:
+        app = ModelServer(folder, name, parse_version(folder))
+        print_example_request(app, format_url(host, door))
+        serve_app(app, door)
 
 
-def answer(app, door):
+def serve_app(app, door):
     """A WSGI app on waitress, until it is stopped."""
     import waitress
 
@@ -184,7 +184,7 @@ def answer(app, door):
     waitress.create_server(app, sockets=[door], threads=THREADS, ident="tfvae", **limits).run()
 
 
-def say(app, url):
+def print_example_request(app, url):
     """Where it is, and a request that works as pasted."""
     inputs = {"n": 4, "seed": [1, 0], "temperature": 1.0}
     inputs |= {key: value.tolist() for key, value in app.model.given(None, 1).items()}

@@ -1,10 +1,14 @@
-"""The verb zoo: list, info, verify, get, train, add. TensorFlow is imported by the last three alone."""
+"""The verb zoo: list, info, verify, get, train, add. TensorFlow is imported by verify, train and add alone."""
 
+from __future__ import annotations
+
+import argparse
 import fnmatch
 import json
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 
 from tfvae.cli.training_verbs import begin, fit_second_stage
 from tfvae.config import Config
@@ -13,45 +17,48 @@ from tfvae.runtime import files
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.tables import format_cell, format_table
 from tfvae.training.run_folder import open_run
-from tfvae.zoo.index import COLUMNS, PREFIX, commands_of, folder, index, recipe, root, saved_model
+from tfvae.zoo import index
+from tfvae.zoo.index import VerificationResult
 
 
-def zoo(args):
-    """``tfvae zoo list|info|verify|get|train|add``."""
+def zoo(args: argparse.Namespace) -> int:
+    """Run ``tfvae zoo list|info|verify|get|train|add`` and return the exit code."""
     return ACTIONS[args.action](args)
 
 
-def show_list(args):
-    """All entries, or those whose name matches a pattern."""
-    entries = {name: entry for name, entry in index().items() if fnmatch.fnmatch(name, args.name or "*")}
+def show_list(args: argparse.Namespace) -> int:
+    """Print all entries, or those whose name matches a pattern."""
+    entries = {name: entry for name, entry in index.read_index().items() if fnmatch.fnmatch(name, args.name or "*")}
     if args.json:
         print(json.dumps(entries))
         return 0
     if not entries:
         raise UsageError(f"Expected a pattern that matches a name in the zoo. Received: {args.name!r}.")
     rows = [
-        [format_cell(({"name": name} | entry).get(column)) for column in COLUMNS] for name, entry in entries.items()
+        [format_cell((entry | {"name": name}).get(column)) for column in index.COLUMNS]
+        for name, entry in entries.items()
     ]
-    print(format_table([COLUMNS, *rows]))
+    print(format_table([index.COLUMNS, *rows]))
     return 0
 
 
-def info(args):
-    """One entry: its numbers, its recipe, where it is."""
-    found = folder(asked(args))
-    metrics = files.read_json(found / "metrics.json")
+def show_entry(args: argparse.Namespace) -> int:
+    """Print one entry: its numbers, its recipe, where it is."""
+    folder = index.find_entry(require_name(args))
+    metrics, values = files.read_json(folder / "metrics.json"), files.read_json(folder / "config.json")
     if args.json:
-        print(json.dumps(metrics | {"config": files.read_json(found / "config.json"), "path": str(found)}))
+        print(json.dumps(metrics | {"config": values, "path": str(folder)}))
         return 0
-    config = Config.from_dict(files.read_json(found / "config.json"))
-    rows = [("path", str(found)), *(("recipe", line) for line in commands_of(config, metrics["second_stage"]))]
+    commands = index.format_commands(Config.from_dict(values), metrics["second_stage"])
+    rows = [("path", str(folder)), *(("recipe", command) for command in commands)]
     print(format_table(rows + [(name, format_cell(entry["value"])) for name, entry in metrics["numbers"].items()]))
     return 0
 
 
-def get(args):
+def copy_entry(args: argparse.Namespace) -> int:
     """Copy the SavedModel of an entry to a folder that TensorFlow Serving can read."""
-    source, target = saved_model(asked(args)), pathlib.Path(args.place or str(args.name).removeprefix(PREFIX))
+    source = index.find_entry_savedmodel(require_name(args))
+    target = pathlib.Path(args.place or str(args.name).removeprefix(index.PREFIX))
     if target.exists():
         raise UsageError(f"Expected a new folder. Received: {target}, which exists. Choose another.")
     beside = target.with_name(f".{target.name}.tmp-{os.getpid()}")
@@ -65,58 +72,74 @@ def get(args):
     return 0
 
 
-def verify(args):
-    """Hashes of all files, and every number of the card measured again from them (--quick: hashes only)."""
-    names = [str(args.name).removeprefix(PREFIX)] if args.name else list(index())
-    bad = []
+def verify_zoo(args: argparse.Namespace) -> int:
+    """Check the hashes of all files, and measure every number of the cards again (--quick: hashes only)."""
+    names = [str(args.name).removeprefix(index.PREFIX)] if args.name else list(index.read_index())
+    failed = []
     for name in names:
-        try:
-            found = folder(name)
-            lines = [] if args.quick else measured_lines(found)
-        except IntegrityError as error:
-            lines, found = [f"FAILED  {error}"], None
-        bad += [name for line in lines if line.startswith("FAILED")][:1]
-        print(name, "intact" if found and not lines else "", sep="  ", flush=True)
-        for line in lines:
-            print(f"  {line}", flush=True)
-    if bad:
-        raise IntegrityError(f"Expected every entry as its card says. Received: {len(bad)} that are not: {bad[0]}.")
+        results = verify_entry(name, args.quick)
+        failed += [name] * any(not result.passed for result in results)
+        print_results(name, results)
+    if failed:
+        raise IntegrityError(
+            f"Expected every entry as its card says. Received: {len(failed)} that are not: {failed[0]}."
+        )
     return 0
 
 
-def measured_lines(found):
-    """A line for each number of a card: ok or FAILED, as shipped and as measured now."""
+def verify_entry(name: str, quick: bool) -> list[VerificationResult]:
+    """Return the results for the files of an entry and, unless `quick` or they are damaged, for its numbers."""
+    result = index.verify_files(name)
+    if quick or not result.passed:
+        return [result]
     import_tensorflow()
-    from tfvae.zoo.entries import compare
+    from tfvae.zoo.measurements import verify_numbers
 
-    return [
-        f"{'ok' if fine else 'FAILED'}  {name}: {told:.6g}, now {now:.6g}" for name, told, now, fine in compare(found)
-    ]
+    return verify_numbers(index.find_zoo_folder() / name)
 
 
-def train(args):
+def print_results(name: str, results: list[VerificationResult]) -> None:
+    """Print the results for an entry, a line each; one word if its files are intact and no number was measured."""
+    is_intact = [result.name for result in results] == ["files"] and results[0].passed
+    print(name, "intact" if is_intact else "", sep="  ", flush=True)
+    for result in [] if is_intact else results:
+        text = f"{result.name}: {result.detail}"
+        if result.shipped is not None and result.measured is not None:
+            text = f"{result.name}: {result.shipped:.6g}, now {result.measured:.6g}"
+        print(f"  {'ok' if result.passed else 'FAILED'}  {text}", flush=True)
+
+
+def train_entry(args: argparse.Namespace) -> int:
     """Train an entry anew, as its config says, into runs/."""
-    found = folder(asked(args))
-    config = Config.from_dict(files.read_json(found / "config.json"))
-    first, prior = recipe(config, files.read_json(found / "metrics.json")["second_stage"])
+    folder = index.find_entry(require_name(args))
+    config = Config.from_dict(files.read_json(folder / "config.json"))
+    first, prior = index.split_stages(config, files.read_json(folder / "metrics.json")["second_stage"])
     code = begin(first, new=True)
     return code if code or not prior else fit_second_stage("runs/latest", prior)
 
 
-def add(args):
+def add_run(args: argparse.Namespace) -> int:
     """Make an entry of a finished run."""
-    open_run(args.place)
+    run = open_run(args.place)
     import_tensorflow()
     from tfvae.zoo.entries import add_entry
 
-    print(add_entry(root(), asked(args), args.place))
+    print(add_entry(index.find_zoo_folder(), require_name(args), run))
     return 0
 
 
-def asked(args):
+def require_name(args: argparse.Namespace) -> str:
+    """Return NAME of the command line; UsageError without one."""
     if not args.name:
         raise UsageError(f"Expected a name, as in  tfvae zoo {args.action} NAME. Received: none.")
     return args.name
 
 
-ACTIONS = {"list": show_list, "info": info, "verify": verify, "get": get, "train": train, "add": add}
+ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": show_list,
+    "info": show_entry,
+    "verify": verify_zoo,
+    "get": copy_entry,
+    "train": train_entry,
+    "add": add_run,
+}

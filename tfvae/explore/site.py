@@ -12,13 +12,13 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from tfvae.errors import DataError, TfvaeError, UsageError
-from tfvae.export.safety import printable
+from tfvae.export.safety import escape_text
 from tfvae.export.savedmodel import MANIFEST
 from tfvae.runtime import files
 from tfvae.serving import rest
 
-PAGE = pathlib.Path(__file__).parent / "page"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PAGE_FOLDER = pathlib.Path(__file__).parent / "page"
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
 POLICY += "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS = {
@@ -47,9 +47,9 @@ class Site:
     def __init__(self, backend, name, about=""):
         self.backend = backend
         rule = Rule("/", endpoint="index.html", methods=["GET"])
-        files = [Rule(f"/{path.name}", endpoint=path.name, methods=["GET"]) for path in sorted(PAGE.iterdir())]
+        files = [Rule(f"/{path.name}", endpoint=path.name, methods=["GET"]) for path in sorted(PAGE_FOLDER.iterdir())]
         self.urls = Map([rule, *files, Rule("/model.json", endpoint="model.json", methods=["GET"])])
-        told = condition_of(backend, name)
+        told = find_condition(backend, name)
         self.made = {"model.json": json.dumps({"name": name, "about": about, "condition": told}).encode()}
 
     def __call__(self, environ, start_response):
@@ -57,15 +57,15 @@ class Site:
             file, _ = self.urls.bind_to_environ(environ).match()
         except HTTPException:  # none of the page's: the backend knows, or refuses
             return self.backend(environ, start_response)
-        body = self.made.get(file) or (PAGE / file).read_bytes()
-        kind = TYPES.get(pathlib.Path(file).suffix, "application/json")
+        body = self.made.get(file) or (PAGE_FOLDER / file).read_bytes()
+        kind = MEDIA_TYPES.get(pathlib.Path(file).suffix, "application/json")
         return Response(body, headers=HEADERS, mimetype=kind)(environ, start_response)
 
 
 # --- what a model is ---------------------------------------------------------------------------------------------
 
 
-def about(folder):
+def describe_model(folder):
     """A sentence on a SavedModel, from the manifest that `tfvae export` wrote; else ''."""
     try:
         found = files.read_json(folder / MANIFEST)
@@ -76,7 +76,7 @@ def about(folder):
         return ""
 
 
-def condition_of(backend, name):
+def find_condition(backend, name):
     """{name, low, high} of what the model is told; None without.
 
     Metadata gives a type and a shape alone. But a model that tfvae exported refuses a value outside of its range with
@@ -84,7 +84,7 @@ def condition_of(backend, name):
     """
     client = Client(backend)
     place = f"/v1/models/{name}"
-    inputs = signature_inputs(answer_of(client.get(f"{place}/metadata")))
+    inputs = list_decode_inputs(read_json_response(client.get(f"{place}/metadata")))
     if "condition" not in inputs or "z" not in inputs:
         return None
     shape, whole = inputs["condition"]["shape"], inputs["condition"]["dtype"] == "DT_INT32"
@@ -97,19 +97,19 @@ def condition_of(backend, name):
     return found and {"name": found[1], "low": float(found[2]), "high": float(found[3])}
 
 
-def answer_of(response):
+def read_json_response(response):
     """The JSON of a status 200; UsageError with what came instead."""
     text = response.get_data(as_text=True)
     if response.status_code != 200:
         said = re.search(r'"error":\s*"(.*)"', text)
-        raise UsageError(f"Expected a model that is served. Received: {printable(said[1] if said else text)}.")
+        raise UsageError(f"Expected a model that is served. Received: {escape_text(said[1] if said else text)}.")
     try:
         return json.loads(text)
     except ValueError:
         raise DataError("Expected metadata as TensorFlow Serving gives it. Received: no JSON.") from None
 
 
-def signature_inputs(metadata):
+def list_decode_inputs(metadata):
     """{input: {dtype, shape}} of `decode` in an answer to a request for metadata; {} if it has none."""
     try:
         found = metadata["metadata"]["signature_def"]["signature_def"].get("decode", {"inputs": {}})["inputs"]
@@ -158,9 +158,15 @@ class Upstream:
         request = Request(environ)
         end = self.known.get((request.method, request.path))
         if end is None:
-            status, body = 404, rest.error(f"Expected the page, or the REST API of {self.name}. Received: another URL.")
+            status, body = (
+                404,
+                rest.encode_error(f"Expected the page, or the REST API of {self.name}. Received: another URL."),
+            )
         elif (request.content_length or 0) > rest.MAX_BODY:
-            status, body = 413, rest.error(f"Expected a body of at most {rest.MAX_BODY} bytes. Received: a larger one.")
+            status, body = (
+                413,
+                rest.encode_error(f"Expected a body of at most {rest.MAX_BODY} bytes. Received: a larger one."),
+            )
         else:
             status, body = self.ask(request.method, self.place + end, request.get_data(cache=False))
         return Response(body, status, mimetype="application/json")(environ, start_response)
@@ -174,9 +180,13 @@ class Upstream:
             found = answer.read(MAX_ANSWER + 1)
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return 502, rest.error(f"Expected TensorFlow Serving at {self.url}. Received: {printable(reason)}.")
+            return 502, rest.encode_error(
+                f"Expected TensorFlow Serving at {self.url}. Received: {escape_text(reason)}."
+            )
         finally:
             link.close()
         if len(found) > MAX_ANSWER or 300 <= answer.status < 400:
-            return 502, rest.error(f"Expected an answer of {self.url}. Received: one too long, or a way elsewhere.")
+            return 502, rest.encode_error(
+                f"Expected an answer of {self.url}. Received: one too long, or a way elsewhere."
+            )
         return answer.status, found

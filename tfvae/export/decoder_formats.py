@@ -1,5 +1,7 @@
 """Formats beside SavedModel that a decoder can be written in; checked before TensorFlow is loaded."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import pathlib
@@ -14,8 +16,16 @@ FORMATS = {
 }
 
 
-def check(name, directory):
-    """Refuse a format whose package is missing, or a place that is taken: -> the folder to create."""
+def check_decoder_format(name: str, directory: str | pathlib.Path) -> pathlib.Path:
+    """Refuse a format whose package is missing, or a folder that exists; return the folder to create.
+
+    Args:
+        name: one of `FORMATS`.
+        directory: in which the folder of the format will lie.
+
+    Raises:
+        UsageError: the package is not installed, or ``directory/name`` exists.
+    """
     package = FORMATS[name][0]
     if importlib.util.find_spec(package) is None:
         raise UsageError(f"--format {name} needs the package {package}. Received: none. Run  pip install {package}")

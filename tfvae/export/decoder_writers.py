@@ -1,63 +1,86 @@
 """The decoder z -> image in other formats, by Keras' own exporters. Only what is deterministic fits into them."""
 
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError
-from tfvae.export.decoder_formats import FORMATS, check
-from tfvae.export.exporter import check_finite
+from tfvae.export.decoder_formats import FORMATS, check_decoder_format
+from tfvae.export.exporter import check_finite_weights
+from tfvae.models.vae import VAE
 from tfvae.runtime import files
 from tfvae.runtime.environment import silence_stderr
 from tfvae.training import trainer
+from tfvae.training.run_folder import Run, open_run
 
-TOLERANCE = 1e-4  # between pixels of the decoder and of what was written
+TOLERANCE = 1e-4  # between pixels of the model's decoder and of the written file's
 
 
-def export_decoder(path, directory, name, say=lambda line: None):
-    """Write the decoder of a run as ``directory/<format>/decoder.*`` with a manifest: -> that file.
+def export_decoder(
+    run: Run | str | pathlib.Path,
+    directory: str | pathlib.Path,
+    name: str,
+    on_warning: Callable[[str], None] = lambda line: None,
+) -> pathlib.Path:
+    """Write the decoder of a run as ``directory/<format>/decoder.*`` with a manifest; return that file.
 
-    The file is read back and asked for images before it is kept: converters leave out ops that they do not know.
+    The file is read back and run before it is kept: converters leave out ops that they do not know.
+
+        export_decoder("runs/latest", "export/models", "litert")        # export/models/litert/decoder.tflite
 
     Args:
+        run: an open run, or the path of its folder.
+        directory: in which the folder of the format is made.
         name: one of `FORMATS`.
-    """
-    folder, file = check(name, directory), FORMATS[name][1]
-    model = trainer.load_run(path, say)
-    check_finite(model)
+        on_warning: called with one line for each damaged checkpoint that is passed over.
 
-    def write_and_probe(beside):
+    Raises:
+        UsageError: the folder exists, a package is missing, or the format cannot hold this model.
+    """
+    folder, filename = check_decoder_format(name, directory), FORMATS[name][1]
+    run = run if isinstance(run, Run) else open_run(run)
+    model = trainer.load_run(run.path, on_warning)
+    check_finite_weights(model)
+
+    def write_and_probe(beside: pathlib.Path) -> None:
         try:
             with silence_stderr():  # the converters log every pass
-                convert(model, beside / file, name)
+                convert_decoder(model, beside / filename, name)
                 z = np.random.default_rng(0).standard_normal((2, model.arch.latent)).astype(np.float32)
-                error = np.max(np.abs(PROBES[name](str(beside / file), z) - model.decode(z)))
+                difference = np.max(np.abs(PROBES[name](str(beside / filename), z) - model.decode(z)))
         except Exception as error:  # they raise whatever they stumble over
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UsageError(f"Expected {name} to take this model. Received: {reason}") from error
-        if not error <= TOLERANCE:
-            raise UsageError(f"Expected the decoder as {name} to be the model's. Received: pixels differ by {error:g}.")
+        if not difference <= TOLERANCE:
+            reason = f"pixels differ by {difference:g}"
+            raise UsageError(f"Expected the decoder as {name} to be the model's. Received: {reason}.")
 
     files.write_folder(folder, write_and_probe)
-    return folder / file
+    return folder / filename
 
 
-def convert(model, path, name):
-    """Write the decoder of a `VAE` with Keras' exporter of this format."""
+def convert_decoder(model: VAE, path: pathlib.Path, name: str) -> None:
+    """Write the decoder of a model to a file with Keras' exporter of the format `name`."""
 
     class Decoder(keras.Model):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.model, self.built = model, True
 
-        def call(self, z):
+        def call(self, z: tf.Tensor) -> tf.Tensor:
             return model.decode(z)
 
     spec = tf.TensorSpec([None, model.arch.latent], name="z")
     Decoder().export(str(path), format=name, input_signature=[spec], verbose=False)
 
 
-def probe_litert(path, z):
+def probe_litert(path: str, z: np.ndarray) -> np.ndarray:
+    """Run a LiteRT file on codes z [N, L]; return its images [N, H, W, C]."""
     interpreter = tf.lite.Interpreter(path)
     index = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(index, z.shape)
@@ -67,18 +90,24 @@ def probe_litert(path, z):
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
-def probe_onnx(path, z):
+def probe_onnx(path: str, z: np.ndarray) -> np.ndarray:
+    """Run an ONNX file on codes z [N, L]; return its images [N, H, W, C]."""
     from onnx.reference import ReferenceEvaluator
 
-    model = ReferenceEvaluator(path)
-    return model.run(None, {model.input_names[0]: z})[0]
+    evaluator = ReferenceEvaluator(path)
+    return evaluator.run(None, {evaluator.input_names[0]: z})[0]
 
 
-def probe_openvino(path, z):
+def probe_openvino(path: str, z: np.ndarray) -> np.ndarray:
+    """Run an OpenVINO file on codes z [N, L] in float32; return its images [N, H, W, C]."""
     import openvino
 
     model = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return model(z)[0]
 
 
-PROBES = {"litert": probe_litert, "onnx": probe_onnx, "openvino": probe_openvino}
+PROBES: dict[str, Callable[[str, np.ndarray], np.ndarray]] = {
+    "litert": probe_litert,
+    "onnx": probe_onnx,
+    "openvino": probe_openvino,
+}

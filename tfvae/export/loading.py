@@ -1,14 +1,20 @@
 """A SavedModel as an object with methods, after a look at what it may do."""
 
+from __future__ import annotations
+
+import pathlib
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError, UsageError
 from tfvae.export import savedmodel
-from tfvae.export.safety import findings_of, printable
+from tfvae.export.safety import escape_text, find_risks
 from tfvae.models import conditions
+from tfvae.models.conditions import Condition
 from tfvae.runtime import files
 
 # What the methods below need: signature: (inputs, outputs).
@@ -21,58 +27,85 @@ SIGNATURES = {
 TRUST = "If you trust where it comes from, say --trust (trust=True)."
 
 
-def check(folder):
-    """Refuse a SavedModel that is not wholly as tfvae writes it."""
+def check_trusted(folder: pathlib.Path) -> None:
+    """Refuse a SavedModel that is not wholly as tfvae writes it.
+
+    Raises:
+        UntrustedError: it has no manifest, or may do more than compute.
+        IntegrityError: its files are not those of its manifest.
+    """
     if not (folder / savedmodel.MANIFEST).exists():
         raise UntrustedError(f"Expected a SavedModel by tfvae. Received: {folder}, without manifest.json. {TRUST}")
     try:
-        savedmodel.verify(folder)
+        savedmodel.verify_savedmodel(folder)
     except IntegrityError as error:
-        raise IntegrityError(f"{printable(error, 300)} {TRUST}") from None
-    found = findings_of(savedmodel.parse(folder))
-    if found:
-        more = f" and {len(found) - 1} more, see  tfvae inspect {folder}" if len(found) > 1 else ""
-        raise UntrustedError(f"Expected a SavedModel that only computes. Received: {found[0]}{more}. {TRUST}")
+        raise IntegrityError(f"{escape_text(error, 300)} {TRUST}") from None
+    risks = find_risks(savedmodel.parse_savedmodel(folder))
+    if risks:
+        more = f" and {len(risks) - 1} more, see  tfvae inspect {folder}" if len(risks) > 1 else ""
+        raise UntrustedError(f"Expected a SavedModel that only computes. Received: {risks[0]}{more}. {TRUST}")
 
 
 class SavedModel:
     """The exported signatures as methods; images are [N, H, W, C], NumPy or tensors.
 
-    `reconstruct` is from the mean of q(z|x), without noise. `told` is the condition, see `tfvae.models.conditions`, or None;
-    the methods take it as a live model's do: one number, one for each image, or None for the default.
+    The methods take the condition as those of a model in training do: one value, one for each image, or None for
+    the default. `reconstruct` decodes the mean of q(z|x), without noise.
+
+        model = SavedModel(pathlib.Path("export/models/digits/1"))
+        images = model.sample(16, seed=1)
+
+    Attributes:
+        condition: the model's, see `tfvae.models.conditions`, or None.
+        latent: the number of latents.
+        image_shape: (H, W, C).
+        signatures: {name: function} as TensorFlow loads them.
+        path: the folder.
+
+    Args:
+        folder: with saved_model.pb. It is loaded unasked; see `check_trusted`.
+
+    Raises:
+        DataError: TensorFlow cannot load it, or it has other signatures.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: pathlib.Path) -> None:
         try:
             loaded = tf.saved_model.load(str(folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = printable(error)
+            reason = escape_text(error)
             raise DataError(f"Expected TensorFlow to load {folder}. Received: {reason}.") from None
         self.signatures, self.path, self.condition = loaded.signatures, folder, read_condition(folder)
-        decode = self.signature("decode")
+        decode = self.get_signature("decode")
         z, image = decode.structured_input_signature[1]["z"].shape, decode.structured_outputs["image"].shape
         if (z.rank, image.rank) != (2, 4):
             raise DataError(f"Expected codes [N, L] and images [N, H, W, C]. Received: {folder} with {z} and {image}.")
-        self.latent, self.image_shape = z[1], tuple(image[1:])
+        self.latent: int = z[1]
+        self.image_shape: tuple[int, int, int] = tuple(image[1:])
 
-    def signature(self, name):
+    def get_signature(self, name: str) -> tf.types.experimental.ConcreteFunction:
+        """Return the function of a signature; DataError if the model lacks it, or it has other inputs."""
         inputs, outputs = SIGNATURES[name]
         inputs = inputs | {"condition"} if self.condition else inputs
-        found = self.signatures.get(name)
-        known = (
-            found and set(found.structured_input_signature[1]) == inputs and outputs <= set(found.structured_outputs)
+        function = self.signatures.get(name)
+        if function:
+            has_inputs = set(function.structured_input_signature[1]) == inputs
+            if has_inputs and outputs <= set(function.structured_outputs):
+                return function
+        names = ", ".join(map(escape_text, self.signatures)) or "none"
+        raise DataError(
+            f"Expected a SavedModel with the signature {name}, of {', '.join(sorted(inputs))}. "
+            f"Received: {self.path} with the signatures {names}."
         )
-        if not known:
-            names = ", ".join(map(printable, self.signatures)) or "none"
-            raise DataError(
-                f"Expected a SavedModel with the signature {name}, of {', '.join(sorted(inputs))}. "
-                f"Received: {self.path} with the signatures {names}."
-            )
-        return found
 
-    def __call__(self, name, **inputs):
-        """The outputs of a signature by name."""
-        function = self.signature(name)
+    def __call__(self, name: str, **inputs: Any) -> dict[str, tf.Tensor]:
+        """Call a signature; return its outputs by name.
+
+        Raises:
+            UsageError: the model refuses the inputs, or they do not fit into whole numbers.
+            DataError: an input has another shape than the signature's.
+        """
+        function = self.get_signature(name)
         for key, spec in function.structured_input_signature[1].items():
             value = np.asarray(inputs[key])
             if not spec.shape.is_compatible_with(value.shape):
@@ -82,55 +115,76 @@ class SavedModel:
                 raise UsageError(f"Expected {key} to fit into {spec.dtype.name}. Received: {value.tolist()}.")
         try:
             return function(**inputs)
-        except tf.errors.InvalidArgumentError as error:  # the model's own check of its inputs, say
-            found = re.search(r"assertion failed: \[(.*)\]", error.message)
-            raise UsageError(printable(found[1] if found else error.message)) from None
+        except tf.errors.InvalidArgumentError as error:  # one of the model's own checks, say: its message, for people
+            message = re.search(r"assertion failed: \[(.*)\]", error.message)
+            raise UsageError(escape_text(message[1] if message else error.message)) from None
 
-    def given(self, condition, count, x=None):
-        """{"condition": [count, ...]} of one value, [count, ...], or None: x's own or the default; {} without any."""
+    def make_condition_inputs(self, condition: Any, count: int, x: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Return the input {"condition": values [count, ...]} of a signature; {} for a model without a condition.
+
+        Args:
+            condition: one value, or [count, ...]; None for what x itself gives, or for the default.
+            count: the number of images.
+            x: the images [count, H, W, C], where the signature has them.
+
+        Raises:
+            UsageError: a condition for a model without one.
+        """
         if self.condition is None:
-            conditions.make_context(None, condition, count)  # refuses one
+            conditions.make_context(None, condition, count)  # refuses a condition
             return {}
         if condition is None and x is not None:
             condition = self.condition.values_from_images(x)
         values = np.asarray(self.condition.default_values(count) if condition is None else condition)
         return {"condition": values if values.ndim > len(self.condition.shape) else np.stack([values] * count)}
 
-    def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
-        """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
+    def sample(
+        self, n: int, seed: int | Sequence[int] = (0, 0), temperature: float = 1.0, condition: Any = None
+    ) -> tf.Tensor:
+        """Draw n mean images g(z), z ~ p(z); return [n, H, W, C] in [0, 1].
+
+        Args:
+            n: the number of images.
+            seed: of all draws, one or two whole numbers.
+            temperature: times the prior's deviations from its centre; 1 is the prior.
+            condition: one value, one for each image, or None for the default.
+        """
         seed = (seed, 0) if isinstance(seed, int) else seed
-        return self("sample", n=n, seed=seed, temperature=temperature, **self.given(condition, 1))["image"]
+        inputs = {"n": n, "seed": seed, "temperature": temperature, **self.make_condition_inputs(condition, 1)}
+        return self("sample", **inputs)["image"]
 
-    def decode(self, z, condition=None):
-        """z [N, L] -> mean images [N, H, W, C] in [0, 1]."""
-        return self("decode", z=z, **self.given(condition, len(z)))["image"]
+    def decode(self, z: np.ndarray | tf.Tensor, condition: Any = None) -> tf.Tensor:
+        """Decode codes z [N, L]; return mean images [N, H, W, C] in [0, 1]."""
+        return self("decode", z=z, **self.make_condition_inputs(condition, len(z)))["image"]
 
-    def encode(self, x, condition=None):
-        """Images, uint8 or float in [0, 1] -> mean and stddev of q(z|x), each [N, L]."""
-        x = unit(x)
-        found = self("encode", x=x, **self.given(condition, len(x), x))
-        return found["mean"], found["stddev"]
+    def encode(self, x: np.ndarray | tf.Tensor, condition: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encode images, uint8 or float in [0, 1]; return mean and standard deviation of q(z|x), each [N, L]."""
+        x = to_unit_range(x)
+        outputs = self("encode", x=x, **self.make_condition_inputs(condition, len(x), x))
+        return outputs["mean"], outputs["stddev"]
 
-    def reconstruct(self, x, condition=None):
-        """g of the mean of q(z|x), [N, H, W, C] in [0, 1]."""
-        x = unit(x)
-        return self("reconstruct", x=x, **self.given(condition, len(x), x))["image"]
+    def reconstruct(self, x: np.ndarray | tf.Tensor, condition: Any = None) -> tf.Tensor:
+        """Reconstruct images, uint8 or float in [0, 1]; return g(mean of q(z|x)), [N, H, W, C] in [0, 1]."""
+        x = to_unit_range(x)
+        return self("reconstruct", x=x, **self.make_condition_inputs(condition, len(x), x))["image"]
 
 
-def read_condition(folder):
-    """The condition that the manifest names; None without one."""
+def read_condition(folder: pathlib.Path) -> Condition | None:
+    """Return the condition that the manifest of a SavedModel names; None without one.
+
+    Another's manifest, or none, may be there with --trust: then None, too, and signatures that need a condition are
+    refused later.
+    """
     try:
-        found = files.read_json(folder / savedmodel.MANIFEST).get("condition")
-        return found and conditions.parse_condition(
-            found["spec"], found.get("classes", 0), image_shape=found.get("shape", ())
-        )
+        entry = files.read_json(folder / savedmodel.MANIFEST).get("condition")
+        if not entry:
+            return None
+        return conditions.parse_condition(entry["spec"], entry.get("classes", 0), image_shape=entry.get("shape", ()))
     except (TfvaeError, AttributeError, KeyError, TypeError):
-        return (
-            None  # a manifest of another's, or none, with --trust; signatures that need a condition are refused later
-        )
+        return None
 
 
-def unit(x):
-    """uint8 images -> float32 in [0, 1]; floats are taken as they are."""
+def to_unit_range(x: np.ndarray | tf.Tensor) -> np.ndarray:
+    """Return uint8 images as float32 in [0, 1]; floats are taken as they are."""
     x = np.asarray(x)
     return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x

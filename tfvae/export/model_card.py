@@ -1,11 +1,17 @@
 """``model_card.md`` of an exported model: what it is, what it was trained on, how well, how to call it, its limits."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 from tfvae.config import Config
+from tfvae.runtime.tables import format_markdown
 
 MEANINGS = {
     "z": "code of an image; N(0, I) under the prior `normal`",
     "x": "pixels in [0, 1]",
-    "n": "images to draw, 1 to {most}",
+    "n": "images to draw, 1 to {max_images}",
     "seed": "of all draws, two whole numbers; the same ones give the same answer",
     "temperature": "times the prior's deviations from its centre, >= 0; 1 is the prior",
     "image": "mean of p(x given z), pixels in [0, 1]",
@@ -18,68 +24,76 @@ MEANINGS = {
     "png_bytes": "one PNG file an image",
     "condition": "{condition}",
 }
-UNITS = {"loss": "nats per image", "elbo": "nats per image", "rate": "nats per image", "distortion": "nats per image",
-         "sq_err": "summed over pixels in [0, 1]", "seconds": "of training", "lambda": "multiplier of the constraint",
-         "constraint": "violation, met at 0 and below", "constraint_ma": "its moving average"}  # fmt: skip
-LOADING = """\
+UNITS = {
+    "loss": "nats per image",
+    "elbo": "nats per image",
+    "rate": "nats per image",
+    "distortion": "nats per image",
+    "sq_err": "summed over pixels in [0, 1]",
+    "seconds": "of training",
+    "lambda": "multiplier of the constraint",
+    "constraint": "violation, met at 0 and below",
+    "constraint_ma": "its moving average",
+}
+LOADING_CODE = """\
 ```python
 import tensorflow as tf
 
 model = tf.saved_model.load("DIR/1")
 {line}images = model.signatures["sample"](
-    n=tf.constant(16), seed=tf.constant([1, 0]), temperature=tf.constant(1.0){told}
+    n=tf.constant(16), seed=tf.constant([1, 0]), temperature=tf.constant(1.0){argument}
 )["image"]
-codes = model.signatures["encode"](x=images{told})["mean"]
-again = model.signatures["decode"](z=codes{told})["image"]
+codes = model.signatures["encode"](x=images{argument})["mean"]
+again = model.signatures["decode"](z=codes{argument})["image"]
 ```
 
 or `tfvae sample DIR -n 16 --seed 1 -o grid.png`, or `tensorflow_model_server --model_base_path=/absolute/DIR`."""
 
 
-def table(head, rows):
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows))
-
-
-def shape_text(spec):
+def format_tensor_type(spec: dict[str, Any]) -> str:
+    """Return {dtype, shape} as 'float32 [free, 8, 8, 1]'."""
     sides = ", ".join("free" if side is None else str(side) for side in spec["shape"])
     return f"{spec['dtype']} [{sides}]"
 
 
-def signature_rows(about):
-    """One row for each tensor of each signature."""
-    for name, signature in about["signatures"].items():
+def list_tensor_rows(manifest: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield one row (signature, side, name, type, meaning) for each tensor of each signature."""
+    condition = describe_condition(manifest)
+    for name, signature in manifest["signatures"].items():
         frames = signature["outputs"].get("frames", {"shape": [None, 1]})
-        most = max(1, about["max_n"] // frames["shape"][1])  # as `export.drawing` has it
+        max_images = max(1, manifest["max_n"] // frames["shape"][1])  # as `signatures.make_draw_function` has it
         for side in ("inputs", "outputs"):
             for key, spec in signature[side].items():
-                meaning = MEANINGS.get(key, "").format(most=most, condition=condition_text(about))
-                yield f"`{name}`", side[:-1], f"`{key}`", shape_text(spec), meaning
+                meaning = MEANINGS.get(key, "").format(max_images=max_images, condition=condition)
+                yield f"`{name}`", side[:-1], f"`{key}`", format_tensor_type(spec), meaning
 
 
-def condition_text(about):
-    """What `condition` may be; nothing for a model without one."""
-    told = about.get("condition")
-    if not told:
+def describe_condition(manifest: dict[str, Any]) -> str:
+    """Say which values the input `condition` takes; "" for a model without one."""
+    condition = manifest.get("condition")
+    if not condition:
         return ""
-    if told["name"] == "labels":
-        return f"label of each image, 0 to {told['classes'] - 1}; -1: not known"
-    if "shape" in told:
-        return f"images {told['shape']} in [0, 1], of which the model sees {told['spec']}; -1 everywhere: not known"
-    return f"{told['name']} of each image, {told['low']:g} to {told['high']:g}"
+    if "classes" in condition:
+        return f"label of each image, 0 to {condition['classes'] - 1}; -1: not known"
+    if "shape" in condition:
+        spec = condition["spec"]
+        return f"images {condition['shape']} in [0, 1], of which the model sees {spec}; -1 everywhere: not known"
+    return f"{condition['name']} of each image, {condition['low']:g} to {condition['high']:g}"
 
 
-def loading_text(about):
-    """`LOADING`, with a value of the condition where the model has one."""
-    told = about.get("condition")
-    if not told:
-        return LOADING.format(line="", told="")
-    value, dtype = (0, "int32") if told["name"] == "labels" else (told.get("low", -1.0), "float32")
-    shape = [16, *told.get("shape", ())]
-    return LOADING.format(line=f"told = tf.fill({shape}, tf.constant({value}, tf.{dtype}))\n", told=", condition=told")
+def format_loading_code(manifest: dict[str, Any]) -> str:
+    """Return `LOADING_CODE`, with a value of the condition where the model has one."""
+    condition = manifest.get("condition")
+    if not condition:
+        return LOADING_CODE.format(line="", argument="")
+    value, dtype = (0, "int32") if "classes" in condition else (condition.get("low", -1.0), "float32")
+    shape = [16, *condition.get("shape", ())]
+    line = f"condition = tf.fill({shape}, tf.constant({value}, tf.{dtype}))\n"
+    return LOADING_CODE.format(line=line, argument=", condition=condition")
 
 
-def pixels_text(config):
-    """What happens to the pixels that a caller sends."""
+def describe_pixels(config: dict[str, Any]) -> str:
+    """Say what happens to the pixels that a caller sends, by the run's `binarize`."""
     if config["binarize"] == "dynamic":
         return (
             "It was trained on images binarised anew in each step, so x is too: each pixel, rounded to a byte, is set "
@@ -91,53 +105,53 @@ def pixels_text(config):
     return "x is taken as it is: grey levels divided by 255."
 
 
-def text(about, row):
-    """The card, Markdown.
+def format_model_card(manifest: dict[str, Any], row: dict[str, float]) -> str:
+    """Write the card of a model in Markdown and return it.
 
     Args:
-        about: what the manifest says: signatures, versions, config, image_shape, ...
+        manifest: what the manifest says: signatures, versions, config, image_shape, ...
         row: the last row of metrics.csv up to the exported checkpoint; may be empty.
     """
-    config, versions = about["config"], about["versions"]
-    plain = Config().to_dict()
-    settings = [(f"`{key}`", f"`{value}`") for key, value in config.items() if value != plain[key] or key == "dataset"]
-    measured = [(f"`{k}`", f"{v:.5g}", UNITS.get(k.removeprefix("val_"), "")) for k, v in row.items()]
-    shape = " x ".join(map(str, about["image_shape"]))
-    numbers = about["variables"]["numbers"]
+    config, versions = manifest["config"], manifest["versions"]
+    defaults = Config().to_dict()
+    settings = [(f"`{k}`", f"`{v}`") for k, v in config.items() if v != defaults.get(k) or k == "dataset"]
+    measurements = [(f"`{k}`", f"{v:.5g}", UNITS.get(k.removeprefix("val_"), "")) for k, v in row.items()]
+    shape = " x ".join(map(str, manifest["image_shape"]))
     writer = "tfvae {tfvae} (TensorFlow {tensorflow}, Keras {keras})".format(**versions)
-    parts = ", ".join(f"{part} `{spec}`" for part, spec in about["parts"].items())
-    told = condition_text(about)
-    told = told and f"\nIt is told a condition: {told}. `sample` also takes one alone, for all images."
+    parts = ", ".join(f"{part} `{spec}`" for part, spec in manifest["parts"].items())
+    condition = describe_condition(manifest)
+    condition = condition and f"\nIt takes a condition: {condition}. `sample` also takes one alone, for all images."
     return f"""\
 # {config["objective"]} on {config["dataset"]}
 
-A variational autoencoder of images {shape}: {parts}; {numbers:,} numbers in {about["variables"]["count"]} variables.
-Exported after epoch {about["epoch"]}, step {about["step"]}, by {writer}.
+A variational autoencoder of images {shape}: {parts}; {manifest["variables"]["numbers"]:,} numbers in \
+{manifest["variables"]["count"]} variables.
+Exported after epoch {manifest["epoch"]}, step {manifest["step"]}, by {writer}.
 
 ## Data and settings
 
 Data set `{config["dataset"]}`; settings that differ from tfvae's defaults:
 
-{table(("setting", "value"), settings)}
+{format_markdown([("setting", "value"), *settings])}
 
 ## Measured while training
 
 Means over the images of the last epoch, with the weights as they moved; `val_*` on held-out training images. They are
 no test scores: `tfvae evaluate` measures those.
 
-{table(("number", "value", "unit"), measured)}
+{format_markdown([("number", "value", "unit"), *measurements])}
 
 ## Signatures
 
-{table(("signature", "side", "name", "type and shape", "what"), signature_rows(about))}
+{format_markdown([("signature", "side", "name", "type and shape", "what"), *list_tensor_rows(manifest)])}
 
-{pixels_text(config)}{told}
+{describe_pixels(config)}{condition}
 `reconstruct` decodes the mean of q(z given x), without noise. Inputs outside of their range, or not finite, are refused
 with an error that says so.
 
 ## Load
 
-{loading_text(about)}
+{format_loading_code(manifest)}
 
 ## Limits
 

@@ -1,13 +1,22 @@
 """What a SavedModel could do besides computing: its graph walked op by op, before TensorFlow sees it.
 
 An op is allowed because it only computes: its outputs are functions of its inputs and of the model's own variables.
-What is not listed is reported, known or not; `TOUCHES` only says why. Every SavedModel holds ops that write and read
+What is not listed is reported, known or not; `OP_EFFECTS` only says why. Every SavedModel holds ops that write and read
 checkpoints; they are allowed in functions that nothing but its saver calls, and nowhere else.
 """
 
-import re
+from __future__ import annotations
 
-ALLOWED = frozenset(
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+# Protobuf messages, which carry no types: a MetaGraphDef, a NodeDef, a SavedModel.
+MetaGraph = Any
+Node = Any
+Proto = Any
+
+ALLOWED_OPS = frozenset(
     """
     Abs Acos Acosh Add AddN AddV2 All Any ArgMax ArgMin Asin Asinh Assert Atan Atan2 Atanh AvgPool BatchMatMul
     BatchMatMulV2 BatchMatMulV3 BatchToSpaceND BesselI0e BesselI1e Betainc BiasAdd BiasAddGrad Bincount Bitcast
@@ -38,10 +47,10 @@ ALLOWED = frozenset(
 )
 
 # What the functions that write and read a checkpoint have besides: nothing else may call those.
-RESTORING = ALLOWED | {"AssignVariableOp", "RestoreV2"}
-SAVING = ALLOWED | {"MergeV2Checkpoints", "SaveV2", "ShardedFilename", "StaticRegexFullMatch", "StringJoin"}
+RESTORE_OPS = ALLOWED_OPS | {"AssignVariableOp", "RestoreV2"}
+SAVE_OPS = ALLOWED_OPS | {"MergeV2Checkpoints", "SaveV2", "ShardedFilename", "StaticRegexFullMatch", "StringJoin"}
 
-TOUCHES = {
+OP_EFFECTS = {
     "Python": r".*PyFunc.*|NumpyFunction",
     "network": r"Rpc.*|RemoteCall|_?(Host)?(Send|Recv)|Collective.*|.*DataService.*|RegisterDataset.*|Debug.*"
     r"|.*DistributedTPU.*|.*Nccl.*",
@@ -56,114 +65,132 @@ TOUCHES = {
     "unseeded randomness": r"Random.*|.*Rng.*|Multinomial|ParameterizedTruncatedNormal|TruncatedNormal",
 }
 
-OBJECTS = ("_generic_user_object", "signature_map", "trackable_list_wrapper", "trackable_dict_wrapper")
-SHOWN = 20  # findings, at most
+ALLOWED_OBJECTS = ("_generic_user_object", "signature_map", "trackable_list_wrapper", "trackable_dict_wrapper")
+MAX_RISKS = 20  # lines
 
 
-def printable(text, limit=120):
-    """Text from a foreign file without control characters, which a terminal would obey."""
-    text = ascii(str(text))[1:-1]
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def escape_text(text: object, limit: int = 120) -> str:
+    """Return text from a foreign file without control characters, which a terminal would obey.
+
+    Args:
+        text: anything; its `str` is taken.
+        limit: the greatest length of the result; a longer one ends in "...".
+    """
+    escaped = ascii(str(text))[1:-1]
+    return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
 
 
-def touches(op):
-    """What an op outside `ALLOWED` touches, as far as known."""
-    for what, pattern in TOUCHES.items():
+def classify_op(op: str) -> str:
+    """Say what an op outside `ALLOWED_OPS` may touch: a key of `OP_EFFECTS`, or that it is not known."""
+    for effect, pattern in OP_EFFECTS.items():
         if re.fullmatch(pattern, op):
-            return what
+            return effect
     return "an op tfvae does not know"
 
 
-def named_in(attributes):
-    """The names of functions that attributes of a node hold, those with attributes of their own included."""
+def iterate_function_names(attributes: Any) -> Iterator[str]:
+    """Yield the names of functions that attributes of a node hold, those with attributes of their own included."""
     for value in attributes.values():
         for function in (value.func, *value.list.func):
             yield function.name
-            yield from named_in(function.attr)
+            yield from iterate_function_names(function.attr)
 
 
-def callees(nodes, functions):
-    """The names among `functions` that nodes call or pass on."""
-    return {name for node in nodes for name in (node.op, *named_in(node.attr))} & functions.keys()
+def find_callees(nodes: Iterable[Node], functions: dict[str, Any]) -> set[str]:
+    """Return the names among `functions` that nodes call or pass on."""
+    return {name for node in nodes for name in (node.op, *iterate_function_names(node.attr))} & functions.keys()
 
 
-def closure(names, functions):
-    """Those functions, and all that they call."""
-    found, left = set(), set(names)
-    while left:
-        name = left.pop()
-        found.add(name)
-        left |= callees(functions[name], functions) - found
-    return found
+def find_reachable_functions(names: Iterable[str], functions: dict[str, Any]) -> set[str]:
+    """Return those functions, and all that they call."""
+    reached: set[str] = set()
+    pending = set(names)
+    while pending:
+        name = pending.pop()
+        reached.add(name)
+        pending |= find_callees(functions[name], functions) - reached
+    return reached
 
 
-def checkpoint_nodes(graph):
-    """(save, restore): the names of the nodes that a checkpoint is written and read with."""
+def find_checkpoint_nodes(graph: MetaGraph) -> tuple[str, str]:
+    """Return (save, restore): the names of the nodes that a checkpoint is written and read with."""
     saver = graph.saver_def
     return saver.save_tensor_name.partition(":")[0], saver.restore_op_name
 
 
-def allowances(graph):
-    """{function: allowed ops}: those that only write or only read checkpoints may do so, no other may.
+def assign_allowed_ops(graph: MetaGraph) -> dict[str, frozenset[str]]:
+    """Return {function: allowed ops}: functions that only write or only read checkpoints may do so, no other may.
 
     They count as such if nothing calls them but the one node that the saver names.
     """
     nodes = graph.graph_def.node
     functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
-    entries = {name: fine for name, fine in zip(checkpoint_nodes(graph), (SAVING, RESTORING)) if name}
-    reach = {
-        entry: closure(callees([node for node in nodes if node.name == entry], functions), functions)
-        for entry in entries
-    }
-    others = callees([node for node in nodes if node.name not in entries], functions)
+    entry_ops = {name: ops for name, ops in zip(find_checkpoint_nodes(graph), (SAVE_OPS, RESTORE_OPS)) if name}
+    reachable = {}
+    for entry in entry_ops:
+        entry_callees = find_callees([node for node in nodes if node.name == entry], functions)
+        reachable[entry] = find_reachable_functions(entry_callees, functions)
+    others = find_callees([node for node in nodes if node.name not in entry_ops], functions)
     others |= set(graph.object_graph_def.concrete_functions) & functions.keys()
-    others |= functions.keys() - set().union(*reach.values())
-    others = closure(others, functions)
-    found = dict.fromkeys(functions, ALLOWED)
-    for entry, allowed in entries.items():
-        elsewhere = others.union(*(names for other, names in reach.items() if other != entry))
-        found |= dict.fromkeys(reach[entry] - elsewhere, allowed)
-    return found
+    others |= functions.keys() - set().union(*reachable.values())
+    others = find_reachable_functions(others, functions)
+    allowed_ops = dict.fromkeys(functions, ALLOWED_OPS)
+    for entry, ops in entry_ops.items():
+        elsewhere = others.union(*(names for other, names in reachable.items() if other != entry))
+        allowed_ops |= dict.fromkeys(reachable[entry] - elsewhere, ops)
+    return allowed_ops
 
 
-def op_findings(graph):
-    """One line for each op, and place, that may do more than compute."""
-    allowed = allowances(graph)
-    names = allowed.keys()
-    groups = [("the graph", graph.graph_def.node, ALLOWED)]
-    groups += [(f.signature.name, f.node_def, allowed[f.signature.name]) for f in graph.graph_def.library.function]
-    for place, nodes, fine in groups:
-        for op in sorted({node.op for node in nodes} - fine - names):
-            yield f"op {printable(op)} ({touches(op)}) in {printable(place)}"
+def iterate_op_risks(graph: MetaGraph) -> Iterator[str]:
+    """Yield one line for each op, and the graph or function it is in, that may do more than compute."""
+    allowed_ops = assign_allowed_ops(graph)
+    groups = [("the graph", graph.graph_def.node, ALLOWED_OPS)]
+    groups += [
+        (function.signature.name, function.node_def, allowed_ops[function.signature.name])
+        for function in graph.graph_def.library.function
+    ]
+    for group_name, nodes, allowed in groups:
+        for op in sorted({node.op for node in nodes} - allowed - allowed_ops.keys()):
+            yield f"op {escape_text(op)} ({classify_op(op)}) in {escape_text(group_name)}"
 
 
-def other_findings(model):
-    """One line for whatever else a loader would act upon."""
-    graph = model.meta_graphs[0]
-    if len(model.meta_graphs) > 1:
-        yield f"{len(model.meta_graphs)} graphs, of which only the first is examined"
-    entries = set(filter(None, checkpoint_nodes(graph)))
+def find_used_nodes(graph: MetaGraph) -> set[str]:
+    """Return the names of the nodes that other nodes, signatures or collections refer to."""
     used = {source.lstrip("^").partition(":")[0] for node in graph.graph_def.node for source in node.input}
     for signature in graph.signature_def.values():
         used |= {info.name.partition(":")[0] for info in (*signature.outputs.values(), *signature.inputs.values())}
     for collection in graph.collection_def.values():
         used |= {name.lstrip("^").partition(":")[0] for name in collection.node_list.value}
-    for name in sorted(entries & used):
-        yield f"checkpoint node {printable(name)} is used by more than the saver"
+    return used
+
+
+def iterate_object_risks(model: Proto) -> Iterator[str]:
+    """Yield one line for whatever else a loader would act upon: graphs, savers, files, objects with their own code."""
+    graph = model.meta_graphs[0]
+    if len(model.meta_graphs) > 1:
+        yield f"{len(model.meta_graphs)} graphs, of which only the first is examined"
+    for name in sorted(set(filter(None, find_checkpoint_nodes(graph))) & find_used_nodes(graph)):
+        yield f"checkpoint node {escape_text(name)} is used by more than the saver"
     names = [function.signature.name for function in graph.graph_def.library.function]
     if len(names) != len(set(names)):
         yield "two functions of one name"
     for asset in graph.asset_file_def:
-        yield f"file {printable(asset.filename)} as an asset"
+        yield f"file {escape_text(asset.filename)} as an asset"
     for node in graph.object_graph_def.nodes:
         kind = node.WhichOneof("kind")
         if node.registered_name or kind == "asset" or kind == "resource":
-            yield f"object {printable(node.registered_name or kind)}, which is rebuilt by code of its own"
-        elif kind == "user_object" and node.user_object.identifier not in OBJECTS:
-            yield f"object {printable(node.user_object.identifier)}, which is rebuilt by code of its own"
+            yield f"object {escape_text(node.registered_name or kind)}, which is rebuilt by code of its own"
+        elif kind == "user_object" and node.user_object.identifier not in ALLOWED_OBJECTS:
+            yield f"object {escape_text(node.user_object.identifier)}, which is rebuilt by code of its own"
 
 
-def findings_of(model):
-    """What a SavedModel could do besides computing, one line each; nothing for what tfvae exports."""
-    found = list(dict.fromkeys([*op_findings(model.meta_graphs[0]), *other_findings(model)]))
-    return found[:SHOWN] + ["and more"] * (len(found) > SHOWN)
+def find_risks(model: Proto) -> list[str]:
+    """Return what a SavedModel could do besides computing, a line each, at most `MAX_RISKS`; [] for tfvae's own.
+
+        risks = find_risks(savedmodel.parse_savedmodel(folder))      # ["op ReadFile (files) in decode"], say
+
+    Args:
+        model: the protobuf, as `savedmodel.parse_savedmodel` gives it.
+    """
+    risks = list(dict.fromkeys([*iterate_op_risks(model.meta_graphs[0]), *iterate_object_risks(model)]))
+    return risks[:MAX_RISKS] + ["and more"] * (len(risks) > MAX_RISKS)

@@ -1,13 +1,23 @@
 """`tfvae.load`: a trained model from a run folder, or from a SavedModel after a look at what it may do."""
 
+from __future__ import annotations
+
+import pathlib
+
 from tfvae.export import savedmodel
-from tfvae.export.loading import SavedModel, check
+from tfvae.export.loading import SavedModel, check_trusted
+from tfvae.models.vae import VAE
 from tfvae.training import trainer
 from tfvae.zoo.resolve import resolve_model_folder
 
 
-def load(path, trust=False):
-    """The model of a run folder, live, or a `SavedModel`: both have `sample`, `decode`, `encode`, `reconstruct`.
+def load(path: str | pathlib.Path, trust: bool = False) -> VAE | SavedModel:
+    """Load a trained model: the live model of a run folder, or a SavedModel.
+
+    Both have `sample`, `decode`, `encode` and `reconstruct`.
+
+        model = tfvae.load("zoo:fashion_mnist-geco-conv")
+        images = model.sample(16, seed=1)
 
     Args:
         path: a run folder, the folder of a SavedModel or of one of its versions, or ``zoo:NAME``.
@@ -15,11 +25,13 @@ def load(path, trust=False):
             know to be harmless. Without it such a one is refused before TensorFlow sees it.
 
     Raises:
-        UsageError: neither. IntegrityError: damaged. UntrustedError: foreign, and `trust` is False.
+        UsageError: the path is neither.
+        IntegrityError: the files are damaged.
+        UntrustedError: the SavedModel is foreign, and `trust` is False.
     """
     folder = resolve_model_folder(path)
-    if savedmodel.find(folder) != folder:
+    if savedmodel.find_savedmodel(folder) != folder:
         return trainer.load_run(folder)
     if not trust:
-        check(folder)
+        check_trusted(folder)
     return SavedModel(folder)

@@ -142,7 +142,7 @@ def test_what_it_cannot_be_told_is_refused(root):
 @pytest.mark.parametrize(("name", "dtype"), [(LABELS, "int32"), (KAPPA, "float32")])
 def test_one_more_input_and_no_other_change(name, dtype, root):
     """`condition` [n] in every signature; it is trusted, needs no XLA, and a model without one has none."""
-    found, plain = (savedmodel.describe(root / key / "1") for key in (name, "none"))
+    found, plain = (savedmodel.describe_savedmodel(root / key / "1") for key in (name, "none"))
     assert found["trusted"] and found["must_compile"] == 0
     for signature in found["signatures"].values():
         assert signature["inputs"].pop("condition") == {"dtype": dtype, "shape": [None]}
@@ -154,7 +154,7 @@ def test_warm_up_has_a_condition_that_is_accepted(name, root):
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     folder = root / name / "1"
     call, seen = tf.saved_model.load(str(folder)).signatures, set()
-    for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP)):
+    for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP_FILE)):
         request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
         seen.add(request.model_spec.signature_name)
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()}
@@ -170,7 +170,7 @@ def test_manifest_and_card_say_what_it_is_told(root):
     assert about[KAPPA]["condition"] == {"name": "kappa", "spec": "kappa:3.1-5.3", "low": 3.1, "high": 5.3}
     assert "condition" not in about["none"]
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
-    cards = {name: model_card.text(found | rest, {}) for name, found in about.items()}
+    cards = {name: model_card.format_model_card(found | rest, {}) for name, found in about.items()}
     assert "told a condition: label of each image, 0 to 2; -1: not known." in cards[LABELS]
     assert "told a condition: kappa of each image, 3.1 to 5.3." in cards[KAPPA]
     assert "| `encode` | input | `condition` | float32 [free] | kappa of each image, 3.1 to 5.3 |" in cards[KAPPA]
@@ -181,7 +181,7 @@ def test_manifest_and_card_say_what_it_is_told(root):
 def test_the_code_on_the_card_runs(name, root):
     """As printed, for this model's folder."""
     about = files.read_json(root / name / "1" / savedmodel.MANIFEST)
-    code = model_card.loading_text(about).partition("```python\n")[2].partition("```")[0]
+    code = model_card.format_loading_code(about).partition("```python\n")[2].partition("```")[0]
     found = {}
     exec(code.replace("DIR/1", str(root / name / "1")), found)
     assert found["again"].shape == found["images"].shape == (16, *SHAPE)

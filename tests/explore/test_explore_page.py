@@ -33,7 +33,7 @@ from tfvae.cli import serving_verbs
 from tfvae.explore import site
 from tfvae.explore.site import Site, Upstream
 from tfvae.serving import rest
-from tfvae.serving.http_server import App
+from tfvae.serving.http_server import ModelServer
 
 SHAPE, END, HOME, UP = (8, 8, 1), "\ue010", "\ue011", "\ue013"  # keys, as WebDriver codes them
 CODED = 2.0  # bytes: the page sends pixels with four digits, and these decoders' weights are large
@@ -64,7 +64,7 @@ def apps(tmp_path_factory):
         draw = np.random.default_rng(1)
         for variable in model.arch.trainable_variables:
             variable.assign(variable + draw.normal(0, 0.4, variable.shape))
-        found[name] = App(write(model, root, name), name, 1)
+        found[name] = ModelServer(write(model, root, name), name, 1)
     return found
 
 
@@ -92,26 +92,26 @@ def listening(app):
 def test_every_file_of_the_page(apps):
     """With its type, and a policy that lets nothing in from elsewhere and no code stand in HTML."""
     client = werkzeug.Client(Site(apps["plain"], "plain"))
-    for path in ("/", *(f"/{file.name}" for file in site.PAGE.iterdir())):
+    for path in ("/", *(f"/{file.name}" for file in site.PAGE_FOLDER.iterdir())):
         answer = client.get(path)
         assert answer.status_code == 200 and answer.data
-        assert answer.mimetype == site.TYPES[pathlib.Path(path).suffix or ".html"]
+        assert answer.mimetype == site.MEDIA_TYPES[pathlib.Path(path).suffix or ".html"]
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     html = client.get("/").text
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=|https?://", html)
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "https://"):
-        assert not any(word in file.read_text() for file in site.PAGE.glob("*.js")), word
+        assert not any(word in file.read_text() for file in site.PAGE_FOLDER.glob("*.js")), word
 
 
 def test_files_that_the_page_names_are_there_and_packaged():
     """Modules, style and icon; setup.cfg takes all that lies in the folder."""
-    for file in site.PAGE.iterdir():
+    for file in site.PAGE_FOLDER.iterdir():
         for name in re.findall(r'(?:from "\./|href="|src=")([\w.]+)"', file.read_text()):
-            assert (site.PAGE / name).is_file(), (file.name, name)
+            assert (site.PAGE_FOLDER / name).is_file(), (file.name, name)
     setup = (pathlib.Path(__file__).parents[1] / "setup.cfg").read_text()
-    assert "tfvae.explore = page/*" in setup and all(file.is_file() for file in site.PAGE.iterdir())
+    assert "tfvae.explore = page/*" in setup and all(file.is_file() for file in site.PAGE_FOLDER.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -152,12 +152,14 @@ def test_a_drawing_is_of_the_class_that_was_told(apps):
 
 def test_a_sentence_on_a_model(apps, tmp_path):
     folder = apps["plain"].model.path
-    assert site.about(folder) == ""  # written without a run, so without a config
+    assert site.describe_model(folder) == ""  # written without a run, so without a config
     told = json.loads((folder / savedmodel.MANIFEST).read_text())
     told |= {"config": {"objective": "geco:kappa=4", "dataset": "mnist"}, "epoch": 3}
     (tmp_path / savedmodel.MANIFEST).write_text(json.dumps(told))
-    assert site.about(tmp_path).startswith("geco:kappa=4 on mnist, mlp:widths=12,latent=2, likelihood gaussian")
-    assert site.about(tmp_path / "nothing") == ""
+    assert site.describe_model(tmp_path).startswith(
+        "geco:kappa=4 on mnist, mlp:widths=12,latent=2, likelihood gaussian"
+    )
+    assert site.describe_model(tmp_path / "nothing") == ""
 
 
 # --- a server elsewhere ------------------------------------------------------------------------------------------
@@ -239,7 +241,7 @@ def test_wrong_usage(apps, tmp_path, monkeypatch, capsys):
     """One line and the exit code of the fault, before anything listens or opens."""
     monkeypatch.setattr("webbrowser.open", lambda *_: pytest.fail("a browser was opened"))
     place = str(apps["plain"].model.path)
-    with serving_verbs.listen("127.0.0.1", 0) as taken:
+    with serving_verbs.open_listener("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         for words, code, text in (
             ([str(tmp_path)], 2, "run folder or a SavedModel"),

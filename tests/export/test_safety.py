@@ -127,7 +127,7 @@ def test_ops_that_do_more_than_compute_are_flagged(name, tmp_path, no_loading, c
     """Where ever they sit; load refuses them with exit code 5 although hashes and manifest fit."""
     body, said = BODIES[name]
     folder = foreign(tmp_path / "1", body)
-    found = savedmodel.describe(folder)
+    found = savedmodel.describe_savedmodel(folder)
     assert found["manifest"] == "intact" and not found["trusted"]
     assert any(line.startswith(f"op {said}") for line in found["findings"]), found["findings"]
     with pytest.raises(UntrustedError, match="--trust"):
@@ -237,7 +237,7 @@ CHANGES = [call_saver_from_a_signature, pass_saver_deep_inside, call_saver_by_it
 def test_changed_graphs_are_flagged(change, genuine, tmp_path, no_loading):
     """Every SavedModel can write checkpoints; one that lets anybody else do so, or worse, is not trusted."""
     folder = forge(genuine, tmp_path / "1", change)
-    found = savedmodel.describe(folder)
+    found = savedmodel.describe_savedmodel(folder)
     assert found["manifest"] == "intact" and found["findings"] and not found["trusted"]
     with pytest.raises(UntrustedError):
         load.load(folder)
@@ -261,7 +261,9 @@ def test_every_kind_of_op_is_named(op, touched, genuine, tmp_path):
         function.signature.name = "unused"
         function.node_def.add(name="n", op=op)
 
-    assert savedmodel.describe(forge(genuine, tmp_path / "1", change))["findings"] == [f"op {op} ({touched}) in unused"]
+    assert savedmodel.describe_savedmodel(forge(genuine, tmp_path / "1", change))["findings"] == [
+        f"op {op} ({touched}) in unused"
+    ]
 
 
 def test_a_table_from_a_file_is_flagged(tmp_path, no_loading):
@@ -271,19 +273,24 @@ def test_a_table_from_a_file_is_flagged(tmp_path, no_loading):
     module.table = table
     module.f = tf.function(lambda a: {"x": table.lookup(a)}, input_signature=[tf.TensorSpec([], tf.string, name="a")])
     files.write_folder(tmp_path / "1", lambda beside: save(module, beside))
-    text = "\n".join(savedmodel.describe(tmp_path / "1")["findings"])
+    text = "\n".join(savedmodel.describe_savedmodel(tmp_path / "1")["findings"])
     assert "InitializeTableFromTextFileV2 (files)" in text and "words as an asset" in text and "rebuilt" in text
 
 
 def test_ours_is_clean_and_loads(genuine):
-    assert savedmodel.describe(genuine)["findings"] == [] and load.load(genuine).sample(2).shape == (2, 4, 4, 1)
+    assert savedmodel.describe_savedmodel(genuine)["findings"] == [] and load.load(genuine).sample(2).shape == (
+        2,
+        4,
+        4,
+        1,
+    )
     same = forge(genuine, genuine.parent / "2", lambda model: None)  # the forger alone changes nothing
-    assert savedmodel.describe(same)["trusted"]
+    assert savedmodel.describe_savedmodel(same)["trusted"]
 
 
 def test_what_is_reported_is_what_tensorflow_finds(genuine):
     """Signatures, types and shapes beside those of the loaded model; ops beside the text of the whole graph."""
-    found, loaded = savedmodel.describe(genuine), tf.saved_model.load(str(genuine)).signatures
+    found, loaded = savedmodel.describe_savedmodel(genuine), tf.saved_model.load(str(genuine)).signatures
     assert set(found["signatures"]) == set(loaded)
     for name, signature in found["signatures"].items():
         for key, spec in loaded[name].structured_outputs.items():
@@ -297,9 +304,9 @@ def test_what_is_reported_is_what_tensorflow_finds(genuine):
 def test_the_list_holds_only_ops_that_compute():
     """Every name on it is an op of this TensorFlow, and none that touches files, network, Python or native code."""
     registered = {op.name for op in tf_ops()}
-    assert safety.ALLOWED <= registered
-    assert {op for op in safety.ALLOWED if safety.touches(op) in list(safety.TOUCHES)[:4]} == set()
-    stateful = {op.name for op in tf_ops() if op.is_stateful} & safety.ALLOWED
+    assert safety.ALLOWED_OPS <= registered
+    assert {op for op in safety.ALLOWED_OPS if safety.classify_op(op) in list(safety.OP_EFFECTS)[:4]} == set()
+    stateful = {op.name for op in tf_ops() if op.is_stateful} & safety.ALLOWED_OPS
     # Variables are read only; calls and branches run functions that are examined; Assert fails, or does nothing.
     assert stateful <= {"VarHandleOp", "ReadVariableOp", "ResourceGather", "ResourceGatherNd", "DisableCopyOnRead",
                         "StatefulPartitionedCall", "If", "While", "Case", "Assert", "CheckNumerics", "Placeholder",
@@ -389,7 +396,7 @@ def test_size_and_form_have_limits(genuine, tmp_path, monkeypatch, capsys):
     assert main(["inspect", str(tmp_path / "deep")]) == 2
     monkeypatch.setattr(savedmodel, "MAX_BYTES", 1000)
     with pytest.raises(DataError, match="1000 bytes"):
-        savedmodel.parse(genuine)
+        savedmodel.parse_savedmodel(genuine)
 
 
 def fuzz(genuine, folder, count):
@@ -410,7 +417,7 @@ def fuzz(genuine, folder, count):
                 data[place:place] = draw.bytes(int(draw.integers(1, 20)))
         (folder / "saved_model.pb").write_bytes(data)
         try:
-            list(savedmodel.rows_of(savedmodel.describe(folder)))
+            list(savedmodel.format_report_rows(savedmodel.describe_savedmodel(folder)))
             parsed += 1
         except TfvaeError:
             pass

@@ -25,7 +25,7 @@ import tensorflow as tf
 from test_export import make, write
 
 from tfvae.cli.command_line import main
-from tfvae.export import exporter, savedmodel
+from tfvae.export import savedmodel
 from tfvae.training import trainer
 from tfvae.zoo import index
 
@@ -34,8 +34,9 @@ waitress = pytest.importorskip("waitress", reason="needs tfvae[serve]")
 werkzeug = pytest.importorskip("werkzeug.test", reason="needs tfvae[serve]")
 
 from tfvae.cli import serving_verbs
+from tfvae.export import signatures
 from tfvae.serving import rest
-from tfvae.serving.http_server import App
+from tfvae.serving.http_server import ModelServer
 from tfvae.zoo import load
 
 CLIENTS = pathlib.Path(__file__).parents[1] / "export" / "clients"
@@ -95,18 +96,23 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def apps(root):
-    return {name: App(savedmodel.find(root / name), name, 7 if name == "words" else 1) for name in os.listdir(root)}
+    return {
+        name: ModelServer(savedmodel.find_savedmodel(root / name), name, 7 if name == "words" else 1)
+        for name in os.listdir(root)
+    }
 
 
 @pytest.fixture(scope="module")
 def calls(root):
-    return {name: tf.saved_model.load(str(savedmodel.find(root / name))).signatures for name in os.listdir(root)}
+    return {
+        name: tf.saved_model.load(str(savedmodel.find_savedmodel(root / name))).signatures for name in os.listdir(root)
+    }
 
 
 @pytest.fixture(scope="module")
 def url(apps):
     """A server on a port of its own."""
-    door = serving_verbs.listen("127.0.0.1", 0)
+    door = serving_verbs.open_listener("127.0.0.1", 0)
     server = waitress.create_server(apps["plain"], sockets=[door], threads=4, max_request_body_size=4 * rest.MAX_BODY)
     threading.Thread(target=server.run, daemon=True).start()
     yield f"http://127.0.0.1:{door.getsockname()[1]}"
@@ -122,7 +128,7 @@ def post(app, body, path=":predict", **headers):
 
 
 def tensors_of(body, signature, most=4096):
-    return rest.tensors(rest.parse(body), signature, most)
+    return rest.parse_tensors(rest.parse_request(body), signature, most)
 
 
 # --- the formats, without a model --------------------------------------------------------------------------------
@@ -159,9 +165,12 @@ def test_binary_values():
 
 
 def test_signature_names():
-    assert rest.parse(b'{"inputs": 1}').signature == rest.parse(b'{"inputs": 1, "signature_name": ""}').signature
-    assert rest.parse(b'{"inputs": 1}').signature == "serving_default"
-    assert rest.parse(b'{"signature_name": "a", "instances": [1]}') == rest.Request("a", True, [1])
+    assert (
+        rest.parse_request(b'{"inputs": 1}').signature
+        == rest.parse_request(b'{"inputs": 1, "signature_name": ""}').signature
+    )
+    assert rest.parse_request(b'{"inputs": 1}').signature == "serving_default"
+    assert rest.parse_request(b'{"signature_name": "a", "instances": [1]}') == rest.PredictRequest("a", True, [1])
 
 
 REFUSED = {
@@ -202,7 +211,7 @@ REFUSED = {
 @pytest.mark.parametrize("body", REFUSED, ids=range(len(REFUSED)))
 def test_what_is_refused(body):
     """Each with 400 and a sentence that says what was expected."""
-    with pytest.raises(rest.Refused, match=REFUSED[body]) as found:
+    with pytest.raises(rest.RequestError, match=REFUSED[body]) as found:
         tensors_of(body, ONE, most=16)
     assert found.value.status == 400 and len(str(found.value)) < 300
 
@@ -212,7 +221,7 @@ def test_what_is_refused(body):
 )
 def test_whole_numbers_and_flags_are_exact(dtype, value):
     spec = {"inputs": {"n": {"dtype": dtype, "shape": []}}, "outputs": {}}
-    with pytest.raises(rest.Refused, match="Expected n"):
+    with pytest.raises(rest.RequestError, match="Expected n"):
         tensors_of(json.dumps({"inputs": {"n": value}}).encode(), spec, most=2**40)
 
 
@@ -224,7 +233,7 @@ def test_longer_answers_mean_fewer_images():
     assert tensors_of(json.dumps({"inputs": {"n": most}}).encode(), drawn)["n"] == most
     rows = {"inputs": {"z": {"dtype": "float32", "shape": [None, 1]}}, "outputs": big}
     for body, signature in (({"inputs": {"n": most + 1}}, drawn), ({"instances": [[0]] * (most + 1)}, rows)):
-        with pytest.raises(rest.Refused, match=f"at most {most} images"):
+        with pytest.raises(rest.RequestError, match=f"at most {most} images"):
             tensors_of(json.dumps(body).encode(), signature)
 
 
@@ -251,35 +260,35 @@ def test_depth_is_that_of_a_slow_reader(generator):
     for _ in range(500):
         text = "".join(generator.choice(list('[[[{]}"\\x,'), 40))
         if text.replace("\\\\", "").replace('\\"', "").count('"') % 2 == 0:  # an open string is no JSON anyway
-            assert rest.depth(text.encode()) == slow(text), text
+            assert rest.count_nesting(text.encode()) == slow(text), text
 
 
 def test_answers():
     """One output without a name, several as objects; rows are zipped; bytes by the suffix of their name."""
     x = np.array([3.5, 4.0, 5.5], np.float32)
-    assert json.loads(rest.encode({"y": x}, rows=True)) == {"predictions": [3.5, 4.0, 5.5]}
-    assert json.loads(rest.encode({"y": x}, rows=False)) == {"outputs": [3.5, 4.0, 5.5]}
+    assert json.loads(rest.encode_response({"y": x}, rows=True)) == {"predictions": [3.5, 4.0, 5.5]}
+    assert json.loads(rest.encode_response({"y": x}, rows=False)) == {"outputs": [3.5, 4.0, 5.5]}
     several = {"b": np.array([[1], [2]]), "a": np.array([True, False])}
     rows = [{"a": True, "b": [1]}, {"a": False, "b": [2]}]
-    assert json.loads(rest.encode(several, rows=True)) == {"predictions": rows}
-    assert json.loads(rest.encode(several, rows=False)) == {"outputs": {"a": [True, False], "b": [[1], [2]]}}
+    assert json.loads(rest.encode_response(several, rows=True)) == {"predictions": rows}
+    assert json.loads(rest.encode_response(several, rows=False)) == {"outputs": {"a": [True, False], "b": [[1], [2]]}}
     text = np.array([b"a\xc3\xa4", b"\x00"], object)
-    assert json.loads(rest.encode({"text": text}, rows=True)) == {"predictions": ["a\u00e4", "\x00"]}
+    assert json.loads(rest.encode_response({"text": text}, rows=True)) == {"predictions": ["a\u00e4", "\x00"]}
     coded = [{"b64": base64.b64encode(value).decode()} for value in text]
-    assert json.loads(rest.encode({"png_bytes": text}, rows=True)) == {"predictions": coded}
-    assert json.loads(rest.encode({"y": np.float32(0.5).reshape(())}, rows=False)) == {"outputs": 0.5}
+    assert json.loads(rest.encode_response({"png_bytes": text}, rows=True)) == {"predictions": coded}
+    assert json.loads(rest.encode_response({"y": np.float32(0.5).reshape(())}, rows=False)) == {"outputs": 0.5}
     for outputs in ({"y": x[0].reshape(())}, {"y": x, "z": x[:2]}):
-        with pytest.raises(rest.Refused, match="a row for each instance"):
-            rest.encode(outputs, rows=True)
-    with pytest.raises(rest.Refused, match="finite"):
-        rest.encode({"y": np.array([np.nan], np.float32)}, rows=True)
+        with pytest.raises(rest.RequestError, match="a row for each instance"):
+            rest.encode_response(outputs, rows=True)
+    with pytest.raises(rest.RequestError, match="finite"):
+        rest.encode_response({"y": np.array([np.nan], np.float32)}, rows=True)
 
 
 def test_float32_survives_and_is_short(generator):
     x = generator.standard_normal(1000).astype(np.float32)
-    body = rest.encode({"x": x}, rows=True)
+    body = rest.encode_response({"x": x}, rows=True)
     np.testing.assert_array_equal(np.array(json.loads(body)["predictions"], np.float32), x)
-    assert rest.encode({"x": np.float32([0.2, 3])}, rows=True) == b'{"predictions":[0.2,3.0]}'
+    assert rest.encode_response({"x": np.float32([0.2, 3])}, rows=True) == b'{"predictions":[0.2,3.0]}'
 
 
 # --- the app -----------------------------------------------------------------------------------------------------
@@ -370,7 +379,7 @@ def test_metadata_is_the_message_of_tensorflow_serving(apps, root):
     assert decode["inputs"]["z"] == {"dtype": "DT_FLOAT", "tensor_shape": shape, "name": "decode_z:0"}
     assert decode["method_name"] == "tensorflow/serving/predict"
     message = json_format.ParseDict(signatures, get_model_metadata_pb2.SignatureDefMap())
-    graph = savedmodel.parse(root / "told" / "1").meta_graphs[0]
+    graph = savedmodel.parse_savedmodel(root / "told" / "1").meta_graphs[0]
     assert dict(message.signature_def) == dict(graph.signature_def)
 
 
@@ -450,8 +459,8 @@ def test_a_mistake_of_ours_is_a_500_without_its_traceback(apps, monkeypatch, cap
 
 
 def test_a_model_without_a_manifest_is_limited_too(apps):
-    assert apps["words"].most == exporter.MAX_IMAGES
-    assert post(apps["words"], {"instances": [[0, 0]] * (exporter.MAX_IMAGES + 1)})[0] == 400
+    assert apps["words"].most == signatures.MAX_IMAGES
+    assert post(apps["words"], {"instances": [[0, 0]] * (signatures.MAX_IMAGES + 1)})[0] == 400
 
 
 # --- over a socket -----------------------------------------------------------------------------------------------
@@ -613,7 +622,7 @@ def test_the_live_model_and_the_server_agree(url, root):
 def test_wrong_usage(root, tmp_path, monkeypatch, capsys):
     """One line and the exit code of the fault, before anything listens."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with serving_verbs.listen("127.0.0.1", 0) as taken:
+    with serving_verbs.open_listener("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         for words, code, text in (
             ([tmp_path], 2, "run folder or a SavedModel"),
@@ -648,7 +657,7 @@ def test_tensorflow_serving_is_started_where_it_is(root, tmp_path, monkeypatch):
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("NOTE", str(tmp_path / "note"))
-    monkeypatch.setattr(index, "saved_model", lambda name: root / "plain")
+    monkeypatch.setattr(index, "find_entry_savedmodel", lambda name: root / "plain")
     for place, name in ((root / "plain", "plain"), (root / "plain" / "1", "plain"), ("zoo:digits", "digits")):
         assert main(["serve", str(place), "--port", "8123"]) == 3
         flags, *versions = (tmp_path / "note").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The zoo: entries made from runs, listed without TensorFlow, refused when damaged, measured again."""
+"""The zoo: entries zoo_and_run from runs, listed without TensorFlow, refused when damaged, measured again."""
 
 import json
 import pathlib
@@ -16,19 +16,21 @@ from tfvae.errors import IntegrityError, UsageError
 from tfvae.runtime import files
 from tfvae.training import trainer
 from tfvae.zoo import index
-from tfvae.zoo.entries import add_entry, card_text, live
+from tfvae.zoo.entries import add_entry
+from tfvae.zoo.entry_cards import format_entry_card
+from tfvae.zoo.measurements import load_model, verify_numbers
 
 SETTINGS = dict(dataset="digits", limit=300, epochs=1, validation=0.0, xla="off")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def zoo_and_run(tmp_path_factory):
     """A zoo of two entries, and the run of the first."""
     root = tmp_path_factory.mktemp("made")
-    first = trainer.train(run_dir=str(root / "a"), root=str(root), objective="geco:kappa=2", arch="mlp:widths=16,latent=3",
-                       ema=0.9, **SETTINGS)  # fmt: skip
-    second = trainer.train(run_dir=str(root / "b"), root=str(root), objective="elbo", condition="labels",
-                        arch="convdraw:steps=2,hidden=4,latent=1", **SETTINGS)  # fmt: skip
+    geco = {"objective": "geco:kappa=2", "arch": "mlp:widths=16,latent=3", "ema": 0.9, **SETTINGS}
+    labels = {"objective": "elbo", "arch": "convdraw:steps=2,hidden=4,latent=1", "condition": "labels", **SETTINGS}
+    first = trainer.train(run_dir=str(root / "a"), root=str(root), **geco)
+    second = trainer.train(run_dir=str(root / "b"), root=str(root), **labels)
     (root / "zoo").mkdir()
     add_entry(root / "zoo", "digits-geco-mlp", first.path)
     add_entry(root / "zoo", "digits-labels-convdraw", second.path)
@@ -36,54 +38,55 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def place(made, tmp_path, monkeypatch):
+def zoo_folder(zoo_and_run, tmp_path, monkeypatch):
     """A copy of that zoo that may be damaged, and is the zoo of this test."""
-    shutil.copytree(made[0], tmp_path / "zoo")
+    shutil.copytree(zoo_and_run[0], tmp_path / "zoo")
     monkeypatch.setenv("TFVAE_ZOO", str(tmp_path / "zoo"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "zoo"
 
 
-def test_list_and_info_need_no_tensorflow(place, capsys):
+def test_list_and_info_need_no_tensorflow(zoo_folder, capsys):
     program = (
         "import sys; from tfvae.cli.command_line import main\n"
         "assert main(['zoo', 'list']) == main(['zoo', 'info', 'digits-geco-mlp']) == 0\n"
         "assert 'tensorflow' not in sys.modules"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "digits-geco-mlp" in found.stdout and "tfvae train geco --kappa 2 --dataset digits" in found.stdout
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "digits-geco-mlp" in process.stdout and "tfvae train geco --kappa 2 --dataset digits" in process.stdout
     assert main(["zoo", "list", "*convdraw*", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out).values()
     assert entry["condition"] == "labels" and entry["MB"] > 0
 
 
-def test_the_recipe_is_the_command_of_the_config(place):
+def test_the_recipe_is_the_command_of_the_config(zoo_folder):
     """Parsed again, the command gives the config of the entry."""
     from tfvae.cli import command_line
 
-    for name in index.index():
-        config = Config.from_dict(files.read_json(place / name / "config.json"))
-        args = command_line.parse(index.command_of(config).split()[1:])
+    for name in index.read_index():
+        config = Config.from_dict(files.read_json(zoo_folder / name / "config.json"))
+        args = command_line.parse(index.format_train_command(config).split()[1:])
         assert command_line.settings_of(args) == config
 
 
 def test_the_recipe_of_a_second_stage_has_two_commands():
     config = Config(objective="sigma", dataset="digits", prior="mixture:components=7")
-    assert index.commands_of(config, True) == [
-        "tfvae train sigma --dataset digits", "tfvae second-stage runs/latest --prior mixture:components=7",
-    ]  # fmt: skip
-    assert index.commands_of(config) == ["tfvae train sigma --dataset digits --prior mixture:components=7"]
+    assert index.format_commands(config, True) == [
+        "tfvae train sigma --dataset digits",
+        "tfvae second-stage runs/latest --prior mixture:components=7",
+    ]
+    assert index.format_commands(config) == ["tfvae train sigma --dataset digits --prior mixture:components=7"]
 
 
-def test_an_entry_computes_what_its_run_does(place, made):
+def test_an_entry_computes_what_its_run_does(zoo_folder, zoo_and_run):
     """SavedModel and weights alike, with the averaged weights that `tfvae.load` gives of a run with ema."""
-    run = tfvae.load(made[1].path)
+    run = tfvae.load(zoo_and_run[1].path)
     z = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     np.testing.assert_allclose(tfvae.load("zoo:digits-geco-mlp").decode(z), run.decode(z), atol=1e-6)
-    np.testing.assert_array_equal(live(place / "digits-geco-mlp").decode(z), run.decode(z))
+    np.testing.assert_array_equal(load_model(zoo_folder / "digits-geco-mlp").decode(z), run.decode(z))
 
 
-def test_verbs_take_its_name(place, capsys):
+def test_verbs_take_its_name(zoo_folder, capsys):
     assert main(["sample", "zoo:digits-labels-convdraw", "--label", "3", "-n", "4", "-o", "grid.png"]) == 0
     assert main(["inspect", "zoo:digits-geco-mlp"]) == 0
     assert main(["zoo", "get", "digits-geco-mlp", "mine"]) == 0 and main(["sample", "mine", "-o", "mine.png"]) == 0
@@ -92,10 +95,24 @@ def test_verbs_take_its_name(place, capsys):
     assert main(["sample", "zoo:digits-geco-mpl"]) == 2 and "'digits-geco-mlp'" in capsys.readouterr().err
 
 
-def test_verify_measures_what_the_cards_say(place, capsys):
+def test_verify_measures_what_the_cards_say(zoo_folder, capsys):
     assert main(["zoo", "verify"]) == 0
     out = capsys.readouterr().out
     assert out.count("ok  ") == 12 and "FAILED" not in out
+
+
+def test_verification_returns_results_and_prints_nothing(zoo_folder, capsys):
+    """A list for a program: each number as shipped and as measured, and the card; nothing on the terminal."""
+    results = verify_numbers(zoo_folder / "digits-geco-mlp")
+    assert [result.name for result in results] == ["distortion", "elbo", "error", "nll", "rate", "card.md"]
+    assert all(result.passed for result in results) and index.verify_files("digits-geco-mlp").passed
+    shipped = files.read_json(zoo_folder / "digits-geco-mlp" / "metrics.json")["numbers"]
+    for result in results[:-1]:
+        assert result.shipped == shipped[result.name]["value"] == pytest.approx(result.measured, rel=1e-3)
+    damage_bit(zoo_folder / "digits-geco-mlp")
+    damaged = index.verify_files("digits-geco-mlp")
+    assert not damaged.passed and "damaged" in damaged.detail
+    assert capsys.readouterr().out == ""
 
 
 def damage_bit(entry):
@@ -116,17 +133,17 @@ def edit_card(entry):
 
 
 @pytest.mark.parametrize("damage", [damage_bit, swap, edit_card])
-def test_damage_is_found_and_nothing_is_loaded(place, damage, capsys):
-    damage(place / "digits-geco-mlp")
+def test_damage_is_found_and_nothing_is_loaded(zoo_folder, damage, capsys):
+    damage(zoo_folder / "digits-geco-mlp")
     assert main(["zoo", "verify", "--quick"]) == 4 and "FAILED" in capsys.readouterr().out
     assert main(["sample", "zoo:digits-geco-mlp", "-o", "no.png"]) == 4
     with pytest.raises(IntegrityError):
         tfvae.load("zoo:digits-geco-mlp")
 
 
-def test_a_number_that_is_not_so_fails_though_all_hashes_fit(place, capsys):
+def test_a_number_that_is_not_so_fails_though_all_hashes_fit(zoo_folder, capsys):
     """Weights, card and manifest of somebody who lies about the ELBO: measuring finds out."""
-    entry = place / "digits-geco-mlp"
+    entry = zoo_folder / "digits-geco-mlp"
     metrics = files.read_json(entry / "metrics.json")
     metrics["numbers"]["elbo"]["value"] += 1.0
     files.write_json(entry / "metrics.json", metrics)
@@ -139,21 +156,21 @@ def test_a_number_that_is_not_so_fails_though_all_hashes_fit(place, capsys):
     assert "FAILED  elbo" in out and "ok  rate" in out and "FAILED  card.md" in out
 
 
-def test_mistakes(place, made, tmp_path, monkeypatch, capsys):
+def test_mistakes(zoo_folder, zoo_and_run, tmp_path, monkeypatch, capsys):
     for name, text in (("Bad Name", "a-z"), ("digits-geco-mlp", "which the zoo has")):
         with pytest.raises(UsageError, match=text):
-            add_entry(place, name, made[1].path)
+            add_entry(zoo_folder, name, zoo_and_run[1].path)
     assert main(["zoo", "info"]) == 2 and main(["zoo", "list", "nothing*"]) == 2
     monkeypatch.setenv("TFVAE_ZOO", str(tmp_path / "empty"))
     monkeypatch.setattr(index, "__file__", str(tmp_path / "a" / "b" / "c.py"))
-    monkeypatch.chdir(made[0].parent / "a")
+    monkeypatch.chdir(zoo_and_run[0].parent / "a")
     capsys.readouterr()
     assert main(["zoo", "list"]) == 2 and "TFVAE_ZOO" in capsys.readouterr().err
 
 
 # --- what is shipped -----------------------------------------------------------------------------------------------
 
-SHIPPED = pathlib.Path(__file__).parents[1] / "zoo"
+SHIPPED = pathlib.Path(__file__).parents[2] / "zoo"
 NAMES = sorted(path.parent.name for path in SHIPPED.glob("*/manifest.json"))
 
 
@@ -163,14 +180,14 @@ def shipped(monkeypatch):
 
 
 def test_the_index_names_what_is_there(shipped):
-    assert list(index.index()) == NAMES and len(NAMES) >= 3
+    assert list(index.read_index()) == NAMES and len(NAMES) >= 3
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_entry_is_intact_and_its_card_is_that_of_its_numbers(name, shipped):
-    found = index.folder(name)
-    assert (found / "card.md").read_text() == card_text(found)
-    assert sum(p.stat().st_size for p in found.rglob("*") if p.is_file()) < 15e6
+    folder = index.find_entry(name)
+    assert (folder / "card.md").read_text() == format_entry_card(folder)
+    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 15e6
 
 
 @pytest.mark.slow
@@ -185,8 +202,8 @@ def test_a_shipped_entry_has_the_numbers_of_its_card(name, shipped, capsys):
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
 def test_a_shipped_savedmodel_computes_what_its_live_model_does(name, batch, shipped):
     """decode of the same codes by TensorFlow alone and by the live model, to 1e-5."""
-    found = index.folder(name)
-    served, model = tfvae.load(f"zoo:{name}"), live(found)
+    folder = index.find_entry(name)
+    served, model = tfvae.load(f"zoo:{name}"), load_model(folder)
     z = np.random.default_rng(batch).normal(size=(batch, model.arch.latent)).astype(np.float32)
     np.testing.assert_allclose(served.decode(z), model.decode(z), atol=1e-5)
     np.testing.assert_array_equal(served.sample(batch, (3, 4)), tfvae.load(f"zoo:{name}").sample(batch, (3, 4)))

@@ -17,7 +17,7 @@ import tfvae
 from tfvae import config
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
-from tfvae.export import decoder_formats, decoder_writers, exporter, model_card, savedmodel
+from tfvae.export import decoder_formats, decoder_writers, exporter, model_card, savedmodel, signatures
 from tfvae.runtime import files
 from tfvae.training import run_folder, trainer
 from tfvae.zoo import load
@@ -190,7 +190,7 @@ def test_every_combination(prior, tmp_path):
             name = f"{arch}+{likelihood}"
             built[name] = make(likelihood=LIKELIHOODS[likelihood], arch=ARCHITECTURES[arch], prior=PRIORS[prior])
             write(built[name], tmp_path, name)
-            assert savedmodel.describe(tmp_path / name / "1")["trusted"]
+            assert savedmodel.describe_savedmodel(tmp_path / name / "1")["trusted"]
     x, z = write_inputs(tmp_path)
     found = read_all(tmp_path, tmp_path / "read")
     for name, model in built.items():
@@ -224,7 +224,7 @@ GOLDEN = {
 @pytest.mark.parametrize("name", CASES)
 def test_signatures_are_golden(name, exported):
     """Names, types and shapes are what clients are written against; ConvDraw has one more."""
-    found = savedmodel.describe(exported[0] / name / "1")["signatures"]
+    found = savedmodel.describe_savedmodel(exported[0] / name / "1")["signatures"]
     if "-convdraw-" in name:
         draw = found.pop("draw")
         assert draw["inputs"] == found["sample"]["inputs"]
@@ -240,7 +240,7 @@ def test_signatures_are_golden(name, exported):
 @pytest.mark.parametrize("name", CASES)
 def test_only_the_forward_maths_is_inside(name, models, exported):
     """No function demands XLA, no op is off the list, and the variables are those of encoder, decoder and pixels."""
-    found = savedmodel.describe(exported[0] / name / "1")
+    found = savedmodel.describe_savedmodel(exported[0] / name / "1")
     assert found["must_compile"] == 0 and found["findings"] == [] and found["trusted"]
     model = models[name]
     inside = [v for part in (model.arch, model.likelihood, model.prior) for v in part.variables]
@@ -256,11 +256,11 @@ def test_a_compiled_model_leaves_its_optimizer_and_multipliers_behind(tiny, imag
     names = tf.train.list_variables(str(folder / "variables" / "variables"))
     trained = sum(v.shape.num_elements() for v in model.arch.trainable_variables)
     assert sum(int(np.prod(shape)) for name, shape in names if "VARIABLE" in name) == trained
-    assert savedmodel.describe(folder)["must_compile"] == 0
+    assert savedmodel.describe_savedmodel(folder)["must_compile"] == 0
     compiled = tf.Module()
     compiled.f = tf.function(lambda x: 2.0 * x, input_signature=[tf.TensorSpec([])], jit_compile=True)
     tf.saved_model.save(compiled, str(tmp_path / "xla"), compiled.f.get_concrete_function())
-    assert savedmodel.describe(tmp_path / "xla")["must_compile"] > 0
+    assert savedmodel.describe_savedmodel(tmp_path / "xla")["must_compile"] > 0
 
 
 def test_it_is_a_reusable_saved_model(exported):
@@ -304,13 +304,13 @@ def test_the_steps_of_a_drawing(models, exported):
     frames = call["draw"](n=tf.constant(5), **asked)["frames"].numpy()
     np.testing.assert_allclose(frames[:, -1], call["sample"](n=tf.constant(5), **asked)["image"], atol=1e-6)
     assert np.abs(frames[:, 0] - frames[:, -1]).max() > 0.01
-    most = exporter.max_images(models[name]) // STEPS
+    most = signatures.compute_max_images(models[name]) // STEPS
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"1 <= n <= {most}"):
         call["draw"](n=tf.constant(most + 1), **asked)
-    records = b"".join(record.numpy() for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP)))
+    records = b"".join(record.numpy() for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP_FILE)))
     assert b"draw" in records
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
-    text = model_card.text(files.read_json(folder / savedmodel.MANIFEST) | rest, {})
+    text = model_card.format_model_card(files.read_json(folder / savedmodel.MANIFEST) | rest, {})
     assert f"| `draw` | input | `n` | int32 [] | images to draw, 1 to {most} |" in text
     assert "| `draw` | output | `frames` |" in text
 
@@ -337,9 +337,9 @@ def test_the_model_refuses_what_it_cannot_answer(exported):
 
 def test_what_one_request_costs_is_bounded(models):
     """n times the decoder's outputs stay below 2**26, whatever the size of the images."""
-    assert exporter.max_images(models[FIRST]) == 4096
+    assert signatures.compute_max_images(models[FIRST]) == 4096
     large = tfvae.build("elbo", "categorical", "conv:widths=4,hidden=4,latent=2", image_shape=(64, 64, 3))
-    assert exporter.max_images(large) == 2**26 // (64 * 64 * 3 * 256) == 21
+    assert signatures.compute_max_images(large) == 2**26 // (64 * 64 * 3 * 256) == 21
 
 
 def test_binary_pixels_of_a_dynamic_model_stay(models, exported):
@@ -394,7 +394,7 @@ def test_the_c_loader_runs_it(models, exported):
     if not (place / "libtensorflow_cc.so.2").exists():
         pytest.skip("this TensorFlow ships no libtensorflow_cc.so.2")
     folder = exported[0] / FIRST / "1"
-    signature = savedmodel.parse(folder).meta_graphs[0].signature_def["serving_default"]
+    signature = savedmodel.parse_savedmodel(folder).meta_graphs[0].signature_def["serving_default"]
     names = signature.inputs["z"].name, signature.outputs["image"].name
     command = [sys.executable, "-c", LOADER, str(place), str(folder), *names, "3"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
@@ -475,9 +475,9 @@ def test_versions_count_up_and_are_never_replaced(run, quick, tmp_path):
     assert exporter.export_run(run, place, 7) == place / "7" and exporter.export_run(run, place).name == "8"
     with pytest.raises(UsageError, match="exists"):
         exporter.export_run(run, place, 2)
-    assert savedmodel.find(place) == place / "8"
+    assert savedmodel.find_savedmodel(place) == place / "8"
     (place / "8" / "saved_model.pb").unlink()
-    assert savedmodel.find(place) == place / "7"
+    assert savedmodel.find_savedmodel(place) == place / "7"
 
 
 def test_the_newest_intact_checkpoint_is_exported(copy, quick, tmp_path):
@@ -522,7 +522,7 @@ def test_a_failure_anywhere_leaves_no_version(run, quick, tmp_path, monkeypatch)
         except StorageError:
             failures += 1
             if whole := list((tmp_path / "m").iterdir()):  # it was the flush after the rename
-                savedmodel.verify(*whole)
+                savedmodel.verify_savedmodel(*whole)
                 break
     assert failures >= 10  # seven files, three folders
     monkeypatch.setattr(os, "fsync", real)
@@ -543,7 +543,7 @@ def test_killed_half_way_there_is_no_version(run, tmp_path):
     assert subprocess.run([sys.executable, "-c", code]).returncode == -9
     (left,) = (tmp_path / "m").iterdir()
     assert (left / "saved_model.pb").exists() and not left.name.isdigit() and left.name.startswith(".")
-    assert savedmodel.versions_in(tmp_path / "m") == {} and savedmodel.find(tmp_path / "m") is None
+    assert savedmodel.list_versions(tmp_path / "m") == {} and savedmodel.find_savedmodel(tmp_path / "m") is None
     assert exporter.export_run(run, tmp_path / "m").name == "1"
 
 
@@ -571,7 +571,7 @@ def test_damage_is_found_before_it_is_loaded(damage, version, tmp_path, monkeypa
     monkeypatch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("TensorFlow saw it"))
     with pytest.raises(IntegrityError, match="--trust"):
         load.load(folder)
-    assert not savedmodel.describe(folder)["trusted"] if damage != "shorter" else True
+    assert not savedmodel.describe_savedmodel(folder)["trusted"] if damage != "shorter" else True
     assert main(["sample", str(folder)]) == 4
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -637,7 +637,7 @@ def test_the_decoder_as_litert(run, tmp_path):
 
 def test_a_wrong_conversion_is_not_kept(run, tmp_path, monkeypatch):
     """Converters leave out ops that they do not know, and say so to nobody: the file is asked before it is kept."""
-    monkeypatch.setattr(decoder_writers, "convert", lambda *_: None)
+    monkeypatch.setattr(decoder_writers, "convert_decoder", lambda *_: None)
     for answer, said in ((lambda *_: np.zeros((2, 8, 8, 1)), "differ"), (lambda *_: 1 / 0, "division by zero")):
         monkeypatch.setitem(decoder_writers.PROBES, "litert", answer)
         with pytest.raises(UsageError, match=said):
