@@ -26,7 +26,7 @@ lint: $(STAMP)
 	@$(RUN) -m vulture tfvae --min-confidence 80
 
 docs: $(STAMP)
-	@$(RUN) -m mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m mkdocs build --strict
 
 # Debian and Ubuntu keep the part of Python that makes environments with pip in a package of its own.
 $(STAMP): setup.cfg pyproject.toml

@@ -1,9 +1,9 @@
 """Hooks of the documentation's build: files outside of docs/, and tables that are read from the package.
 
 Pages link to files of the repository as GitHub resolves them (``../benchmarks/...``). Pictures among them are copied
-into the site; other files become links to the repository. A line ``<!-- options: objective -->`` becomes the table of that
-axis' parts, read from their signatures without importing TensorFlow; ``<!-- verbs -->`` the table of commands. ``::: tfvae.X``
-on the page of the API stands for the object where it is defined, because `tfvae` imports its public names late.
+into the site; other files become links to the repository. A line ``<!-- options: objective -->`` becomes the table of
+that axis' parts, read from their signatures without importing TensorFlow; ``<!-- verbs -->`` the table of commands.
+``::: tfvae.X`` stands for the object where it is defined, because `tfvae` imports its public names late.
 """
 
 from __future__ import annotations
@@ -77,21 +77,23 @@ def fill_tables(markdown: str) -> str:
 
 
 def format_options(kind: str) -> str:
-    """Return a Markdown table of an axis' parts: name, options with defaults, summary; then what the options mean."""
+    """Return a Markdown table of an axis' parts: name, options, summary; then what the options mean."""
     from tfvae.part_sources import read_parts
 
     parts = read_parts(kind)
     rows = ["| name | options and defaults | |", "|---|---|---|"]
-    meanings: dict[str, str] = {}
+    owners: dict[tuple[str, str], list[str]] = {}  # (option, what it means) -> the parts that have it
     for name, part in parts.items():
         words = {key: "none" if option.default is None else option.default for key, option in part.options.items()}
-        text = " ".join(f"`{key}={value}`" if value != "" else f"`{key}=`" for key, value in words.items())
+        text = " ".join(f"`{key}={value}`" for key, value in words.items())
         rows.append(f"| `{name}` | {text} | {escape_cell(part.summary)} |")
         for key, option in part.options.items():
             if option.help:
-                meanings.setdefault(f"`{name}` `{key}`", escape_cell(option.help))
-    lines = [f"- {words}: {text}" for words, text in meanings.items()]
-    return "\n".join([*rows, "", "What they mean:" * bool(lines), "", *lines])
+                owners.setdefault((key, option.help), []).append(f"`{name}`")
+    if owners:
+        rows += ["", "| option | of | what it means |", "|---|---|---|"]
+    rows += [f"| `{key}` | {' '.join(names)} | {escape_cell(text)} |" for (key, text), names in owners.items()]
+    return "\n".join(rows)
 
 
 def find_definition(name: str) -> str:
