@@ -1,4 +1,7 @@
-"""Architectures: x -> q(z|x), z -> features. They know nothing of objectives or pixels' likelihoods."""
+"""Architectures: x -> q(z|x), z -> decoder outputs. They know nothing of objectives or pixels' likelihoods.
+
+They may import distributions, runtime and what is below those.
+"""
 
 from tfvae.architectures.conv import Conv, ResNet
 from tfvae.architectures.convdraw import ConvDraw

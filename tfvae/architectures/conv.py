@@ -1,9 +1,14 @@
 """Strided convolutions for images of any size, and a residual variant."""
 
-import keras
+from __future__ import annotations
 
-from tfvae.architectures.base import GaussianArchitecture
-from tfvae.architectures.base import parse_widths
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfvae.architectures.base import GaussianArchitecture, parse_widths
 
 
 class Conv(GaussianArchitecture):
@@ -11,70 +16,107 @@ class Conv(GaussianArchitecture):
 
     Args:
         widths: channels of each halving, '32-64'.
+        latent: L, the number of latent dimensions.
         hidden: units of the dense layer between the convolutions and z.
         kernel: side of the filters.
+        activation: of the hidden layers, a Keras name.
+
+    Example:
+        >>> tfvae.build("elbo", arch="conv:widths=32-64-64,latent=64", image_shape=(32, 32, 3))
     """
 
-    def __init__(self, *, widths="32-64", latent=32, hidden=256, kernel=4, activation="relu", **context):
-        super().__init__(latent=latent, **context)
+    def __init__(
+        self,
+        *,
+        widths: str = "32-64",
+        latent: int = 32,
+        hidden: int = 256,
+        kernel: int = 4,
+        activation: str = "relu",
+        **common: Any,
+    ) -> None:
+        super().__init__(latent=latent, **common)
         self.kernel, self.activation = int(kernel), activation
         channels = parse_widths(widths)
         sides = [self.image_shape[:2]]
         for _ in channels:
             sides.append(tuple(-(-side // 2) for side in sides[-1]))  # stride 2, 'same': half, rounded up
-        down = [layer for n in channels for layer in self.down(n)]
-        up = [layer for n in reversed(channels) for layer in self.up(n)]
-        top = tuple(2 ** len(channels) * side for side in sides[-1])
-        self.encoder = self.network(
+        down = [layer for n in channels for layer in self.make_downsampling(n)]
+        up = [layer for n in reversed(channels) for layer in self.make_upsampling(n)]
+        full_sides = tuple(2 ** len(channels) * side for side in sides[-1])
+        self.encoder = self.make_network(
             self.image_shape,
-            [*down, keras.layers.Flatten(), self.dense(hidden, activation), self.dense(2 * self.latent)],
+            [*down, keras.layers.Flatten(), self.make_dense(hidden, activation), self.make_dense(2 * self.latent)],
         )
-        self.decoder = self.network(
+        self.decoder = self.make_network(
             (self.latent,),
             [
-                self.dense(hidden, activation),
-                self.dense(sides[-1][0] * sides[-1][1] * channels[-1], activation),
+                self.make_dense(hidden, activation),
+                self.make_dense(sides[-1][0] * sides[-1][1] * channels[-1], activation),
                 keras.layers.Reshape((*sides[-1], channels[-1])),
                 *up,
-                self.conv(self.output_channels, kernel=3, activation=None),
-                keras.layers.Cropping2D([(0, big - side) for big, side in zip(top, self.image_shape)]),
+                self.make_conv(self.output_channels, kernel=3, activation=None),
+                keras.layers.Cropping2D([(0, big - side) for big, side in zip(full_sides, self.image_shape)]),
             ],
         )
 
-    def conv(self, channels, kernel=None, strides=1, activation="own", kind=keras.layers.Conv2D):
+    def make_conv(
+        self,
+        channels: int,
+        kernel: int | None = None,
+        strides: int = 1,
+        activation: str | None = "default",
+        kind: type[keras.layers.Layer] = keras.layers.Conv2D,
+    ) -> keras.layers.Layer:
+        """Return a convolution with the next seed of this model.
+
+        Args:
+            channels: that it yields.
+            kernel: side of the filters; None: the architecture's.
+            strides: pixels from one output to the next.
+            activation: a Keras name, None for none, or "default" for the architecture's.
+            kind: the class, `Conv2D` or `Conv2DTranspose`.
+        """
         return kind(
             channels,
             kernel or self.kernel,
             strides=strides,
             padding="same",
-            activation=self.activation if activation == "own" else activation,
-            kernel_initializer=self.init(),
+            activation=self.activation if activation == "default" else activation,
+            kernel_initializer=self.make_initializer(),
             dtype=self.dtype_policy,
         )
 
-    def down(self, channels):
-        """Layers that halve the image."""
-        return [self.conv(channels, strides=2)]
+    def make_downsampling(self, channels: int) -> list[keras.layers.Layer]:
+        """Return layers that halve the image."""
+        return [self.make_conv(channels, strides=2)]
 
-    def up(self, channels):
-        """Layers that double the image."""
-        return [self.conv(channels, strides=2, kind=keras.layers.Conv2DTranspose)]
+    def make_upsampling(self, channels: int) -> list[keras.layers.Layer]:
+        """Return layers that double the image."""
+        return [self.make_conv(channels, strides=2, kind=keras.layers.Conv2DTranspose)]
 
 
 class Residual(keras.layers.Layer):
-    """x + conv(act(conv(act(x)))), without normalisation, so that samples of a batch do not meet."""
+    """x + conv(act(conv(act(x)))), without normalisation, so that samples of a batch do not meet.
 
-    def __init__(self, convs, activation, **kwargs):
+    Args:
+        convs: the convolutions, which keep the channels.
+        activation: a Keras name.
+    """
+
+    def __init__(self, convs: Sequence[keras.layers.Layer], activation: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.convs, self.activation = convs, keras.activations.get(activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights."""
         for conv in self.convs:
             if not conv.built:
                 conv.build(input_shape)
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return x plus what the convolutions make of it, [N, h, w, c]."""
         h = x
         for conv in self.convs:
             h = conv(self.activation(h))
@@ -86,24 +128,40 @@ class ResNet(Conv):
 
     Args:
         blocks: residual blocks after each halving and before each doubling.
+
+    Example:
+        >>> tfvae.build("elbo", arch="resnet:widths=32-64,blocks=2,latent=64")
     """
 
-    def __init__(self, *, widths="32-64", latent=32, hidden=256, blocks=1, activation="silu", **context):
+    def __init__(
+        self,
+        *,
+        widths: str = "32-64",
+        latent: int = 32,
+        hidden: int = 256,
+        blocks: int = 1,
+        activation: str = "silu",
+        **common: Any,
+    ) -> None:
         self.blocks = int(blocks)
-        super().__init__(widths=widths, latent=latent, hidden=hidden, activation=activation, **context)
+        super().__init__(widths=widths, latent=latent, hidden=hidden, activation=activation, **common)
 
-    def residuals(self, channels):
+    def make_residuals(self, channels: int) -> list[keras.layers.Layer]:
+        """Return the residual blocks of one resolution."""
         return [
             Residual(
-                [self.conv(channels, kernel=3, activation=None) for _ in range(2)],
+                [self.make_conv(channels, kernel=3, activation=None) for _ in range(2)],
                 self.activation,
                 dtype=self.dtype_policy,
             )
             for _ in range(self.blocks)
         ]
 
-    def down(self, channels):
-        return [self.conv(channels, strides=2), *self.residuals(channels)]
+    def make_downsampling(self, channels: int) -> list[keras.layers.Layer]:
+        """Return layers that halve the image, and residual blocks."""
+        return [self.make_conv(channels, strides=2), *self.make_residuals(channels)]
 
-    def up(self, channels):
-        return [self.conv(channels, strides=2, kind=keras.layers.Conv2DTranspose), *self.residuals(channels)]
+    def make_upsampling(self, channels: int) -> list[keras.layers.Layer]:
+        """Return layers that double the image, and residual blocks."""
+        double = self.make_conv(channels, strides=2, kind=keras.layers.Conv2DTranspose)
+        return [double, *self.make_residuals(channels)]

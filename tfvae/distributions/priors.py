@@ -1,36 +1,58 @@
-"""p(z). A prior gives a TFP distribution over [L], its KL from q(z|x), and draws."""
+"""Priors p(z). Each gives a TFP distribution over [L], its KL from q(z|x), and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.distributions.terms import mean_over_samples, normal_kl
+from tfvae.distributions.terms import average_over_samples, compute_normal_kl
 from tfvae.errors import UsageError
 from tfvae.runtime import random_streams
 
 tfd = tfp.distributions
 
+# The encoder as a prior sees it: images [M, H, W, C] -> mean and log stddev of q(z|x), each [M, L].
+Encoder = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
 
 class Normal(keras.layers.Layer):
-    """N(0, I), with the KL in closed form."""
+    """N(0, I), with the KL in closed form.
 
-    def __init__(self, *, latent, image_shape, seed):
+    Args:
+        latent: L, the number of latent dimensions.
+        image_shape: (H, W, C) of the images.
+        seed: seed of the initial weights, where a prior has any.
+
+    Example:
+        >>> prior = Normal(latent=8, image_shape=(28, 28, 1), seed=0)
+        >>> z = prior.sample(16, (1, 2), encode=model.arch.encode)  # [16, 8]
+    """
+
+    def __init__(self, *, latent: int, image_shape: tuple[int, int, int], seed: int) -> None:
         super().__init__(name="prior", dtype="float32")
         self.latent = latent
 
-    def distribution(self, encode):
-        """The TFP distribution of z, event [L]."""
+    def distribution(self, encode: Encoder) -> tfp.distributions.Distribution:
+        """Return the TFP distribution of z, event shape [L]; only the VampPrior calls `encode`."""
         return tfd.MultivariateNormalDiag(tf.zeros(self.latent), tf.ones(self.latent))
 
-    def kl(self, q, log_pz):
-        """KL(q(z|x) || p(z)) of an `Inference`, [B]; log_pz [K, B] is log p of its draws."""
-        kl = normal_kl(q.mean, q.log_stddev)
-        return (
-            mean_over_samples(kl) if kl.shape.rank == 2 else kl
-        )  # of a sequential architecture: its conditionals', [K, B]
+    def kl(self, q: Any, log_pz: tf.Tensor) -> tf.Tensor:
+        """Return KL(q(z|x) || p(z)), [B], nats per image.
 
-    def sample(self, n, seed, encode):
-        """n draws, [n, L]."""
+        Args:
+            q: an `InferenceResult` of the architecture.
+            log_pz: log p of its draws, [K, B].
+        """
+        kl = compute_normal_kl(q.mean, q.log_stddev)
+        # A hierarchical architecture has one KL for each path of draws, [K, B].
+        return average_over_samples(kl) if kl.shape.rank == 2 else kl
+
+    def sample(self, n: int | tf.Tensor, seed: tf.Tensor, encode: Encoder) -> tf.Tensor:
+        """Return n draws of z, [n, L]; row i depends on the seed and on i only."""
         return random_streams.normal([n, self.latent], seed, axis=0)
 
 
@@ -41,57 +63,67 @@ class Mixture(Normal):
         components: M, how many.
     """
 
-    bound = 8.0  # of log stddevs, as those of q(z|x)
+    log_stddev_limit = 8.0  # as for q(z|x)
 
-    def __init__(self, *, components=10, latent, image_shape, seed):
+    def __init__(self, *, components: int = 10, latent: int, image_shape: tuple[int, int, int], seed: int) -> None:
         super().__init__(latent=latent, image_shape=image_shape, seed=seed)
         if not components >= 1:
             raise UsageError(f"Expected components >= 1. Received: components={components}.")
         self.components = int(components)
-        self.add_parameters(image_shape, seed)
+        self.create_weights(image_shape, seed)
 
-    def add_parameters(self, image_shape, seed):
+    def create_weights(self, image_shape: tuple[int, int, int], seed: int) -> None:
+        """Create the trained weights of the components."""
         shape = (self.components, self.latent)
-        spread = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
-        self.means = self.add_weight(name="means", shape=shape, initializer=spread)
+        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+        self.means = self.add_weight(name="means", shape=shape, initializer=initializer)
         self.log_stddevs = self.add_weight(name="log_stddevs", shape=shape, initializer="zeros")
         self.logits = self.add_weight(name="logits", shape=shape[:1], initializer="zeros")
 
-    def parts(self, encode):
-        """logits [M], means [M, L], log stddevs [M, L] of the components."""
-        return self.logits.value, self.means.value, self.bound * tf.tanh(self.log_stddevs / self.bound)
+    def compute_components(self, encode: Encoder) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return logits [M], means [M, L] and log stddevs [M, L] of the components."""
+        limit = self.log_stddev_limit
+        return self.logits.value, self.means.value, limit * tf.tanh(self.log_stddevs / limit)
 
-    def distribution(self, encode):
-        logits, means, log_stddevs = self.parts(encode)
+    def distribution(self, encode: Encoder) -> tfp.distributions.Distribution:
+        """Return the TFP distribution of z, event shape [L]; only the VampPrior calls `encode`."""
+        logits, means, log_stddevs = self.compute_components(encode)
         components = tfd.MultivariateNormalDiag(means, tf.exp(log_stddevs))
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
 
-    def kl(self, q, log_pz):
-        return mean_over_samples(q.log_qz - log_pz)
+    def kl(self, q: Any, log_pz: tf.Tensor) -> tf.Tensor:
+        """Return the Monte Carlo mean of log q(z|x) - log p(z), [B], nats per image."""
+        return average_over_samples(q.log_qz - log_pz)
 
-    def sample(self, n, seed, encode):
-        logits, means, log_stddevs = self.parts(encode)
+    def sample(self, n: int | tf.Tensor, seed: tf.Tensor, encode: Encoder) -> tf.Tensor:
+        """Return n draws of z, [n, L]; row i depends on the seed and on i only."""
+        logits, means, log_stddevs = self.compute_components(encode)
         cumulative = tf.cumsum(tf.nn.softmax(logits))[:-1]  # the last edge is 1; rounding must not push past it
-        which = tf.searchsorted(
-            cumulative, random_streams.uniform([n], random_streams.fold_in(seed, 0), axis=0), side="right"
-        )
+        u = random_streams.uniform([n], random_streams.fold_in(seed, 0), axis=0)
+        component = tf.searchsorted(cumulative, u, side="right")
         noise = random_streams.normal([n, self.latent], random_streams.fold_in(seed, 1), axis=0)
-        return tf.gather(means, which) + tf.exp(tf.gather(log_stddevs, which)) * noise
+        return tf.gather(means, component) + tf.exp(tf.gather(log_stddevs, component)) * noise
 
 
 class Vamp(Mixture):
-    """The VampPrior: 1/M sum_m q(z|u_m) with trained pseudo-images u_m (Tomczak & Welling, 2018, eq. 9)."""
+    """The VampPrior: 1/M sum_m q(z|u_m) with trained pseudo-images u_m (Tomczak & Welling, 2018, eq. 9).
 
-    def __init__(self, *, components=50, latent, image_shape, seed):
+    Args:
+        components: M, how many pseudo-images.
+    """
+
+    def __init__(self, *, components: int = 50, latent: int, image_shape: tuple[int, int, int], seed: int) -> None:
         super().__init__(components=components, latent=latent, image_shape=image_shape, seed=seed)
 
-    def add_parameters(self, image_shape, seed):
-        spread = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+    def create_weights(self, image_shape: tuple[int, int, int], seed: int) -> None:
+        """Create the pseudo-images, as logits of pixels."""
+        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         shape = (self.components, *image_shape)
-        self.pseudo = self.add_weight(name="pseudo_images", shape=shape, initializer=spread)
+        self.pseudo_image_logits = self.add_weight(name="pseudo_images", shape=shape, initializer=initializer)
 
-    def parts(self, encode):
-        means, log_stddevs = encode(tf.sigmoid(self.pseudo))
+    def compute_components(self, encode: Encoder) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return logits [M], means [M, L] and log stddevs [M, L] of q(z|u_m)."""
+        means, log_stddevs = encode(tf.sigmoid(self.pseudo_image_logits))
         return tf.zeros(self.components), means, log_stddevs
 
 
