@@ -18,16 +18,19 @@ ORDER_SEED = 77
 
 
 def _is_in_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Tell which points (u, v) lie in a heart that fits the unit circle."""
     u, v = 1.25 * u, 1.25 * v + 0.1
     return (u * u + v * v - 1) ** 3 < u * u * v**3
 
 
 def _is_in_arrow(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Tell which points (u, v) lie in an arrow that fits the unit circle."""
     head = (v > 0) & (np.abs(u) < 0.95 * (1 - v))
     return head | (v <= 0) & (v > -0.9) & (np.abs(u) < 0.35)
 
 
 def _is_in_moon(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Tell which points (u, v) lie in a moon that fits the unit circle."""
     return (u * u + v * v < 1) & ((u - 0.5) ** 2 + v * v > 0.7)
 
 
