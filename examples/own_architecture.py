@@ -37,24 +37,26 @@ class PooledConv(GaussianArchitecture):
         smallest = (height // factor, width // factor, channels[-1])
 
         def convolve(filters: int, own_activation: str | None = activation) -> keras.layers.Layer:
-            # `self.init()`: an initializer with the next seed of this model. `self.dtype_policy` carries --precision.
+            # `self.make_initializer()`: an initializer with the next seed of this model. `self.dtype_policy` carries --precision.
             return keras.layers.Conv2D(
                 filters,
                 3,
                 padding="same",
                 activation=own_activation,
-                kernel_initializer=self.init(),
+                kernel_initializer=self.make_initializer(),
                 dtype=self.dtype_policy,
             )
 
         down = [layer for n in channels for layer in (convolve(n), keras.layers.AveragePooling2D(2))]
         up = [layer for n in reversed(channels) for layer in (keras.layers.UpSampling2D(), convolve(n))]
         # The encoder ends in 2 L numbers, mean and log standard deviation; the decoder in [H, W, output_channels].
-        self.encoder = self.network(self.image_shape, [*down, keras.layers.Flatten(), self.dense(2 * self.latent)])
-        self.decoder = self.network(
+        self.encoder = self.make_network(
+            self.image_shape, [*down, keras.layers.Flatten(), self.make_dense(2 * self.latent)]
+        )
+        self.decoder = self.make_network(
             (self.latent,),
             [
-                self.dense(math.prod(smallest), activation),
+                self.make_dense(math.prod(smallest), activation),
                 keras.layers.Reshape(smallest),
                 *up,
                 convolve(self.output_channels, None),

@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfvae.distributions.likelihoods import Likelihood
+from tfvae.distributions.likelihood_base import Likelihood
 from tfvae.errors import UsageError
 
 
@@ -25,7 +25,7 @@ class TruncatedGaussian(Likelihood):
     """
 
     kind = "continuous"  # a density on [0, 1]; "discrete" scores the 256 bytes, "binary" zeros and ones
-    per_channel = 1  # numbers that the decoder gives for each channel of each pixel
+    outputs_per_channel = 1  # numbers that the decoder gives for each channel of each pixel
 
     def __init__(self, *, sigma: float = 0.1, **context: Any) -> None:
         if not sigma > 0:
@@ -38,5 +38,5 @@ class TruncatedGaussian(Likelihood):
 
         `mse` matters only to likelihoods that fit their scale to the error, such as gaussian:sigma=optimal.
         """
-        (raw,) = self.split_outputs(h)  # `per_channel` tensors of [..., H, W, C]
+        (raw,) = self.split_outputs(h)  # `outputs_per_channel` tensors of [..., H, W, C]
         return tfp.distributions.TruncatedNormal(tf.sigmoid(raw), self.sigma, low=0.0, high=1.0)
