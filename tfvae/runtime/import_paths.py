@@ -34,8 +34,8 @@ def import_object(path: str) -> Any:
             it was imported. In that case the error is named in the sentence, and it is the `__cause__`.
 
     Example:
-        >>> import_object("collections.OrderedDict.fromkeys")({"a": 1})
-        OrderedDict({'a': None})
+        >>> import_object("fractions.Fraction")(1, 2)
+        Fraction(1, 2)
     """
     if not is_import_path(path):
         raise UsageError(f"Expected an import path such as {EXAMPLE}. Received: {path!r}.")
