@@ -37,7 +37,7 @@ class PooledConv(GaussianArchitecture):
         smallest = (height // factor, width // factor, channels[-1])
 
         def convolve(filters: int, own_activation: str | None = activation) -> keras.layers.Layer:
-            # `self.make_initializer()`: an initializer with the next seed of this model. `self.dtype_policy` carries --precision.
+            # `make_initializer` gives the next seed of this model; `dtype_policy` carries --precision.
             return keras.layers.Conv2D(
                 filters,
                 3,

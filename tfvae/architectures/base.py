@@ -66,7 +66,7 @@ class GaussianArchitecture(keras.layers.Layer):
         context: int = 0,
         context_maps: tuple[int, ...] = (),
         conditioning: str = "concat",
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         output_channels: int,
         seed: int,
         dtype: str,

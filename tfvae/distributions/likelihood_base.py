@@ -54,7 +54,7 @@ class Likelihood(keras.layers.Layer):
     outputs_per_channel = 1
     event_rank = 3  # axes of one image in the sample space of `distribution`
 
-    def __init__(self, *, image_shape: tuple[int, int, int], **kwargs: Any) -> None:
+    def __init__(self, *, image_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.image_shape = tuple(image_shape)
         self.built = True

@@ -19,8 +19,8 @@ tfd = tfp.distributions
 Encoder = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-class Normal(keras.layers.Layer):
-    """N(0, I), with the KL in closed form.
+class Prior(keras.layers.Layer):
+    """Base of the priors; a subclass gives `distribution` and `sample`, and `kl` where it has a closed form.
 
     Args:
         latent: L, the number of latent dimensions.
@@ -28,25 +28,41 @@ class Normal(keras.layers.Layer):
         seed: seed of the initial weights, where a prior has any.
 
     Example:
-        >>> prior = Normal(latent=8, image_shape=(28, 28, 1), seed=0)
+        >>> prior = tfvae.PRIORS["mixture"](components=5, latent=8, image_shape=(28, 28, 1), seed=0)
         >>> z = prior.sample(16, (1, 2), encode=model.arch.encode)  # [16, 8]
     """
 
-    def __init__(self, *, latent: int, image_shape: tuple[int, int, int], seed: int) -> None:
+    def __init__(self, *, latent: int, image_shape: tuple[int, ...], seed: int) -> None:
         super().__init__(name="prior", dtype="float32")
         self.latent = latent
 
     def distribution(self, encode: Encoder) -> tfp.distributions.Distribution:
-        """Return the TFP distribution of z, event shape [L]; only the VampPrior calls `encode`."""
-        return tfd.MultivariateNormalDiag(tf.zeros(self.latent), tf.ones(self.latent))
+        """Return the TFP distribution of z, event shape [L]; `encode` is for priors that are made of codes."""
+        raise NotImplementedError
 
     def kl(self, q: Any, log_pz: tf.Tensor) -> tf.Tensor:
-        """Return KL(q(z|x) || p(z)), [B], nats per image.
+        """Return KL(q(z|x) || p(z)), [B], nats per image: here the mean of log q(z|x) - log p(z) over the draws.
 
         Args:
             q: an `InferenceResult` of the architecture.
             log_pz: log p of its draws, [K, B].
         """
+        return average_over_samples(q.log_qz - log_pz)
+
+    def sample(self, n: int | tf.Tensor, seed: tf.Tensor, encode: Encoder) -> tf.Tensor:
+        """Return n draws of z, [n, L]; row i depends on the seed and on i only."""
+        raise NotImplementedError
+
+
+class Normal(Prior):
+    """N(0, I), with the KL in closed form."""
+
+    def distribution(self, encode: Encoder) -> tfp.distributions.Distribution:
+        """Return the TFP distribution of z, event shape [L]."""
+        return tfd.MultivariateNormalDiag(tf.zeros(self.latent), tf.ones(self.latent))
+
+    def kl(self, q: Any, log_pz: tf.Tensor) -> tf.Tensor:
+        """Return KL(q(z|x) || p(z)) in closed form, [B], nats per image."""
         kl = compute_normal_kl(q.mean, q.log_stddev)
         # A hierarchical architecture has one KL for each path of draws, [K, B].
         return average_over_samples(kl) if kl.shape.rank == 2 else kl
@@ -56,7 +72,7 @@ class Normal(keras.layers.Layer):
         return random_streams.normal([n, self.latent], seed, axis=0)
 
 
-class Mixture(Normal):
+class Mixture(Prior):
     """sum_m pi_m N(mean_m, diag stddev_m^2), all trained; its KL is the Monte Carlo mean over the draws.
 
     Args:
@@ -65,14 +81,14 @@ class Mixture(Normal):
 
     log_stddev_limit = 8.0  # as for q(z|x)
 
-    def __init__(self, *, components: int = 10, latent: int, image_shape: tuple[int, int, int], seed: int) -> None:
+    def __init__(self, *, components: int = 10, latent: int, image_shape: tuple[int, ...], seed: int) -> None:
         super().__init__(latent=latent, image_shape=image_shape, seed=seed)
         if not components >= 1:
             raise UsageError(f"Expected components >= 1. Received: components={components}.")
         self.components = int(components)
         self.create_weights(image_shape, seed)
 
-    def create_weights(self, image_shape: tuple[int, int, int], seed: int) -> None:
+    def create_weights(self, image_shape: tuple[int, ...], seed: int) -> None:
         """Create the trained weights of the components."""
         shape = (self.components, self.latent)
         initializer = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
@@ -91,10 +107,6 @@ class Mixture(Normal):
         components = tfd.MultivariateNormalDiag(means, tf.exp(log_stddevs))
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
 
-    def kl(self, q: Any, log_pz: tf.Tensor) -> tf.Tensor:
-        """Return the Monte Carlo mean of log q(z|x) - log p(z), [B], nats per image."""
-        return average_over_samples(q.log_qz - log_pz)
-
     def sample(self, n: int | tf.Tensor, seed: tf.Tensor, encode: Encoder) -> tf.Tensor:
         """Return n draws of z, [n, L]; row i depends on the seed and on i only."""
         logits, means, log_stddevs = self.compute_components(encode)
@@ -112,10 +124,10 @@ class Vamp(Mixture):
         components: M, how many pseudo-images.
     """
 
-    def __init__(self, *, components: int = 50, latent: int, image_shape: tuple[int, int, int], seed: int) -> None:
+    def __init__(self, *, components: int = 50, latent: int, image_shape: tuple[int, ...], seed: int) -> None:
         super().__init__(components=components, latent=latent, image_shape=image_shape, seed=seed)
 
-    def create_weights(self, image_shape: tuple[int, int, int], seed: int) -> None:
+    def create_weights(self, image_shape: tuple[int, ...], seed: int) -> None:
         """Create the pseudo-images, as logits of pixels."""
         initializer = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         shape = (self.components, *image_shape)
