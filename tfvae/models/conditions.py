@@ -1,9 +1,12 @@
-"""What a model is told beside the image: its label, a part of the image, or the trade-off, beta or kappa, to make.
+"""What a model is conditioned on beside the image: its label, a part of it, or the trade-off (beta or kappa) to make.
 
 A condition turns values [B, ...] into the context vectors [B, width] that the architecture sees.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,49 +14,89 @@ import tensorflow as tf
 from tfvae.errors import UsageError, describe_unknown
 from tfvae.runtime import random_streams
 
-WITHHELD_SHARE = (
-    0.1  # share of labels and pictures in training that the model does not see, so that it works without, too
-)
+# Share of labels and images in training that the model does not see, so that it works without, too.
+WITHHELD_SHARE = 0.1
 
 
 class Condition:
-    """What all have in common.
+    """What all conditions have in common.
 
     Attributes:
-        name: as in the spec.
-        shape, dtype: of one value. limits: the least and the greatest.
-        width: of the context vector; maps: (H, W, C) if that vector is an image, else ().
-        about: what a SavedModel's manifest says of it.
+        name: as in the spec, ``labels`` or ``beta``.
+        width: of the context vector.
+        shape: of one value, () for a number.
+        dtype: of the values.
+        limits: the least and the greatest value.
+        map_shape: (H, W, C) if the context vector is an image, else ().
+        uses_labels: whether the values are the labels of the data set.
+        is_range: whether the values are a number between `low` and `high`.
+        metadata: what a SavedModel's manifest says of the condition.
     """
 
-    shape, map_shape, dtype = (), (), tf.float32
+    name: str
+    width: int
+    limits: tuple[float, float]
+    metadata: dict[str, Any]
+    shape: tuple[int, ...] = ()
+    map_shape: tuple[int, ...] = ()
+    dtype: Any = tf.float32
+    uses_labels = False
+    is_range = False
 
-    def values_from_images(self, x):
-        """The values that the images x themselves give, or None."""
+    def values_from_images(self, x: Any) -> Any:
+        """Return the values that the images x themselves give, or None."""
         return None
+
+    def values_for(self, labels: Any, x: Any) -> np.ndarray:
+        """Return the values of images x [N, H, W, C] with `labels` [N]: these, the images, or the default."""
+        own = self.values_from_images(x)
+        return np.asarray(self.default_values(len(x)) if own is None else own)
+
+    def default_values(self, count: Any) -> tf.Tensor:
+        """Return what stands for "nothing was given", [count, ...]."""
+        raise NotImplementedError
+
+    def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
+        """Return the values of a batch, [count, ...].
+
+        Args:
+            given: one value, [count, ...], or None.
+            count: images of the batch.
+            seed: of draws.
+            training: whether some values are withheld at random.
+        """
+        raise NotImplementedError
+
+    def to_context(self, values: Any) -> tf.Tensor:
+        """Return the context vectors [B, width] of values [B, ...]."""
+        raise NotImplementedError
 
 
 class LabelCondition(Condition):
     """A class label, one-hot; -1 is 'not known', a vector of zeros.
 
     Args:
-        classes: how many.
+        classes: how many, >= 1.
     """
 
-    name, dtype = "labels", tf.int32
+    name, dtype, uses_labels = "labels", tf.int32, True
 
-    def __init__(self, classes):
+    def __init__(self, classes: int) -> None:
         if not classes >= 1:
             raise UsageError(f"Expected the number of classes with condition=labels. Received: classes={classes}.")
         self.width = int(classes)
         self.limits, self.metadata = (-1, self.width - 1), {"classes": self.width}
 
-    def default_values(self, count):
-        """Not known, [count]."""
+    def values_for(self, labels: Any, x: Any) -> np.ndarray:
+        """Return the labels, int32 [N]."""
+        return np.asarray(labels).astype(np.int32)
+
+    def default_values(self, count: Any) -> tf.Tensor:
+        """Return 'not known' for each image, [count]."""
         return -tf.ones([count], tf.int32)
 
-    def resolve_values(self, given, count, seed, training):
-        """The labels of a batch: those given, in training with some withheld."""
+    def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
+        """Return the labels of a batch: those given, in training with some withheld."""
         if given is None:
             return self.default_values(count)
         labels = tf.broadcast_to(tf.cast(given, tf.int32), [count])
@@ -61,70 +104,78 @@ class LabelCondition(Condition):
             return labels
         return tf.where(random_streams.uniform([count], seed, axis=0) < WITHHELD_SHARE, -1, labels)
 
-    def to_context(self, values):
-        """[B] -> [B, classes]."""
+    def to_context(self, values: Any) -> tf.Tensor:
+        """Return one-hot vectors [B, classes] of labels [B]."""
         return tf.one_hot(values, self.width)
 
 
 class ImagePartCondition(Condition):
-    """A part of the image, to be completed; -1 everywhere is 'not known'.
+    """A part of the image, which the model completes; -1 everywhere is 'not known'.
 
-    The context is that part, zero where it is hidden, and a map of what is shown: [H, W, C + 1].
+    The context is that part, zero where it is hidden, and a map of what is visible: [H, W, C + 1].
 
     Args:
-        name: ``upsample``, of which the mean of each block of pixels is shown, or ``inpaint``.
-        part: how many pixels a block's side has; or what is hidden: left, right, top, bottom, centre (half each way).
+        name: ``upsample``, where the mean of each block of pixels is visible, or ``inpaint``.
+        part: pixels along a block's side; or what is hidden: left, right, top, bottom, centre (half each way).
         image_shape: (H, W, C).
     """
 
-    def __init__(self, name, part, image_shape):
+    def __init__(self, name: str, part: str, image_shape: tuple[int, ...]) -> None:
         height, width, channels = image_shape
         self.name, self.shape, self.map_shape = name, tuple(image_shape), (height, width, channels + 1)
         self.width, self.limits, self.block = math.prod(self.map_shape), (-1.0, 1.0), 1
         self.metadata = {"shape": list(self.shape)}
-        shown = np.ones((height, width, 1), np.float32)
+        self.visible = np.ones((height, width, 1), np.float32)
         if name == "inpaint":
-            middle = tuple(slice(side // 4, side - side // 4) for side in (height, width))
-            half = height // 2, width // 2
-            places = {
-                "left": np.s_[:, : half[1]], "right": np.s_[:, half[1] :], "top": np.s_[: half[0]],
-                "bottom": np.s_[half[0] :], "centre": middle,
-            }  # fmt: skip
-            if part not in places:
-                raise UsageError(describe_unknown("hidden part", part, places))
-            shown[places[part]] = 0.0
+            self.visible[self._hidden_slices(part, height, width)] = 0.0
         else:
             self.block = int(part) if part.isdigit() else 0
             if self.block < 2 or height % self.block or width % self.block:
                 sides = f"{height} x {width}"
                 raise UsageError(f"Expected upsample:N with N >= 2 that divides {sides}. Received: upsample:{part}.")
-        self.shown = shown
 
-    def default_values(self, count):
-        """Not known, [count, H, W, C]."""
-        return -tf.ones([count, *self.shape])
+    @staticmethod
+    def _hidden_slices(part: str, height: int, width: int) -> Any:
+        middle = tuple(slice(side // 4, side - side // 4) for side in (height, width))
+        half = height // 2, width // 2
+        slices = {
+            "left": np.s_[:, : half[1]],
+            "right": np.s_[:, half[1] :],
+            "top": np.s_[: half[0]],
+            "bottom": np.s_[half[0] :],
+            "centre": middle,
+        }
+        if part not in slices:
+            raise UsageError(describe_unknown("hidden part", part, slices))
+        return slices[part]
 
-    def values_from_images(self, x):
+    def values_from_images(self, x: Any) -> Any:
+        """Return the images themselves: the model sees a part of each."""
         return x
 
-    def resolve_values(self, given, count, seed, training):
-        """Images [count, H, W, C]: those given, in training with some withheld."""
+    def default_values(self, count: Any) -> tf.Tensor:
+        """Return 'not known' for each image, [count, H, W, C]."""
+        return -tf.ones([count, *self.shape])
+
+    def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
+        """Return images [count, H, W, C]: those given, in training with some withheld."""
         images = tf.broadcast_to(tf.cast(given, tf.float32), [count, *self.shape])
         if not training:
             return images
         hidden = random_streams.uniform([count], seed, axis=0) < WITHHELD_SHARE
         return tf.where(hidden[:, None, None, None], -1.0, images)
 
-    def visible_part(self, values):
-        """[B, H, W, C] -> what the model sees of them, and where: [B, H, W, C + 1]."""
-        known = tf.cast(values[:, :1, :1, :1] >= 0.0, tf.float32) * self.shown
+    def visible_part(self, values: tf.Tensor) -> tf.Tensor:
+        """Return what the model sees of images [B, H, W, C], and where: [B, H, W, C + 1]."""
+        is_visible = tf.cast(values[:, :1, :1, :1] >= 0.0, tf.float32) * self.visible
         if self.block > 1:
             values = tf.nn.avg_pool2d(values, self.block, self.block, "VALID")
             values = tf.repeat(tf.repeat(values, self.block, axis=1), self.block, axis=2)
-        return tf.concat([values * known, tf.broadcast_to(known, tf.shape(values[..., :1]))], axis=-1)
+        visible_map = tf.broadcast_to(is_visible, tf.shape(values[..., :1]))
+        return tf.concat([values * is_visible, visible_map], axis=-1)
 
-    def to_context(self, values):
-        """[B, H, W, C] -> [B, H W (C + 1)]."""
+    def to_context(self, values: Any) -> tf.Tensor:
+        """Return the visible parts of images [B, H, W, C] as vectors, [B, H W (C + 1)]."""
         return tf.reshape(self.visible_part(values), [-1, self.width])
 
 
@@ -133,62 +184,71 @@ class RangeCondition(Condition):
 
     Args:
         name: ``beta`` or ``kappa``.
+        low: the least value, > 0.
+        high: the greatest value, > low, finite.
     """
 
-    width = 1
+    width, is_range = 1, True
 
-    def __init__(self, name, low, high):
+    def __init__(self, name: str, low: float, high: float) -> None:
         if not 0 < low < high < math.inf:
             raise UsageError(f"Expected 0 < LOW < HIGH in condition={name}:LOW-HIGH. Received: {low:g}-{high:g}.")
         self.name, self.low, self.high = name, low, high
         self.limits, self.metadata = (low, high), {"low": low, "high": high}
 
-    def default_values(self, count):
-        """The middle of the range, [count]."""
+    def default_values(self, count: Any) -> tf.Tensor:
+        """Return the middle of the range on a log scale, [count]."""
         return tf.fill([count], math.sqrt(self.low * self.high))
 
-    def resolve_values(self, given, count, seed, training):
-        """The values of a batch: those given, or draws."""
+    def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
+        """Return the values of a batch, [count]: those given, or draws."""
         if given is not None:
             return tf.broadcast_to(tf.cast(given, tf.float32), [count])
         share = random_streams.uniform([count], seed, axis=0)
         return self.low * tf.exp(share * math.log(self.high / self.low))
 
-    def to_context(self, values):
-        """[B] -> [B, 1], -1 at the lower and 1 at the upper end of the range."""
-        place = tf.math.log(values / self.low) / math.log(self.high / self.low)
-        return (2.0 * place - 1.0)[:, None]
+    def to_context(self, values: Any) -> tf.Tensor:
+        """Return [B, 1], -1 at the lower and 1 at the upper end of the range, of values [B]."""
+        share = tf.math.log(values / self.low) / math.log(self.high / self.low)
+        return (2.0 * share - 1.0)[:, None]
 
 
-def make_context_of_values(told, values):
-    """Values [B] of the condition `told` -> [B, width]; None without one."""
-    return None if told is None else told.to_context(values)
+def make_context(condition: Condition | None, given: Any, count: Any, x: Any = None) -> tf.Tensor | None:
+    """Return the context [count, width] of what a user gives; None for a model without a condition.
 
-
-def make_context(told, given, count, x=None):
-    """The context [count, width] of what a user gives: one value, [count, ...], or None for x's own or the default.
+    Args:
+        condition: the model's, or None.
+        given: one value, [count, ...], or None for x's own or the default.
+        count: images of the batch.
+        x: the images, where there are some.
 
     Raises:
-        UsageError: something is given for a model that was trained without a condition.
+        UsageError: a value is given for a model that was trained without a condition.
     """
-    if told is None and given is not None:
-        raise UsageError(f"Expected no condition: the model was trained without. Received: {given}.")
-    if told is None:
+    if condition is None:
+        if given is not None:
+            raise UsageError(f"Expected no condition: the model was trained without. Received: {given}.")
         return None
     if given is None and x is not None:
-        given = told.values_from_images(x)
-    return told.to_context(
-        told.default_values(count) if given is None else told.resolve_values(given, count, (0, 0), False)
-    )
+        given = condition.values_from_images(x)
+    if given is None:
+        return condition.to_context(condition.default_values(count))
+    return condition.to_context(condition.resolve_values(given, count, (0, 0), False))
 
 
 CONDITION_NAMES = ("labels", "upsample", "inpaint", "beta", "kappa")
 
 
-def parse_condition(text, classes=0, supported_conditions=CONDITION_NAMES, image_shape=(28, 28, 1)):
-    """'labels', 'upsample:4', 'inpaint:right', 'beta:0.1-10', 'kappa:2-6' or '' -> a condition, or None.
+def parse_condition(
+    text: str | None,
+    classes: int = 0,
+    supported_conditions: tuple[str, ...] = CONDITION_NAMES,
+    image_shape: tuple[int, ...] = (28, 28, 1),
+) -> Condition | None:
+    """Return the condition that a spec names: 'labels', 'upsample:4', 'inpaint:right', 'beta:0.1-10', 'kappa:2-6'.
 
     Args:
+        text: the spec; None or '': no condition, None.
         classes: how many labels there are.
         supported_conditions: the names that the objective can make use of.
         image_shape: (H, W, C), for parts of images.
@@ -196,9 +256,9 @@ def parse_condition(text, classes=0, supported_conditions=CONDITION_NAMES, image
     Raises:
         UsageError: anything else.
     """
-    name, _, rest = text.partition(":")
     if not text:
         return None
+    name, _, rest = text.partition(":")
     if name in CONDITION_NAMES and name not in supported_conditions:
         raise UsageError(f"Expected condition {' or '.join(supported_conditions)} here. Received: condition={text}.")
     if text == "labels":

@@ -1,75 +1,101 @@
-"""What the latents do: active units, the KL of each dimension, posterior collapse, the ELBO taken apart."""
+"""Statistics of the latent space: active units, the KL of each dimension, collapse, the ELBO in four terms."""
+
+from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.distributions.terms import twice_normal_kl_by_dimension
+from tfvae.distributions.terms import compute_twice_normal_kl_by_dimension
+from tfvae.models.vae import VAE
 
-BATCH = 500
-ACTIVE_VARIANCE = 0.01  # of a variance (Burda et al.), and nats
+IMAGES_PER_BATCH = 500
+ACTIVE_VARIANCE = 0.01  # of a variance (Burda et al., 2016), and in nats of a KL
 
 
-def encode_images(model, images, labels=None):
-    """Mean and log stddev of q(z|x) for each image, [N, L] each; labels [N] for a model that is told them."""
-    known = model.known(labels).get("condition")
+def encode_images(model: VAE, images: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and log stddev of q(z|x) for each image, [N, L] each.
+
+    Args:
+        images: [N, H, W, C], uint8 or float in [0, 1].
+        labels: [N], for a model that is conditioned on labels; None: not known.
+
+    Example:
+        >>> mean, log_stddev = encode_images(model, images)  # doctest: +SKIP
+    """
+    values = model.condition_kwargs(labels).get("condition")
     parts = []
-    for i in range(0, len(images), BATCH):
-        own = None if known is None else tf.constant(known[i : i + BATCH])
-        parts.append(model.encode(tf.constant(images[i : i + BATCH]), own))
-    mean, stddev = (np.concatenate(values) for values in zip(*parts))
+    for start in range(0, len(images), IMAGES_PER_BATCH):
+        condition = None if values is None else tf.constant(values[start : start + IMAGES_PER_BATCH])
+        parts.append(model.encode(tf.constant(images[start : start + IMAGES_PER_BATCH]), condition))
+    mean, stddev = (np.concatenate(arrays) for arrays in zip(*parts))
     return mean, np.log(stddev)
 
 
-def encode_means(model, images):
-    """E_q z for each image, [N, L]."""
+def encode_means(model: VAE, images: np.ndarray) -> np.ndarray:
+    """Return E_q z for each image [N, H, W, C], [N, L]."""
     return encode_images(model, images)[0]
 
 
-def count_active_units(means, threshold=ACTIVE_VARIANCE):
-    """How many dimensions have Var_x(E_q[z|x]) > threshold (Burda et al., 2016, section 5.2)."""
+def count_active_units(means: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
+    """Return how many dimensions have Var_x(E_q[z|x]) > threshold (Burda et al., 2016, section 5.2).
+
+    Args:
+        means: of q(z|x), [N, L].
+        threshold: of the variance over the images.
+    """
     return int((means.var(axis=0) > threshold).sum())
 
 
-def kl_from_posteriors(mean, log_stddev):
-    """KL(N(mean_d, stddev_d^2) || N(0, 1)) averaged over the posteriors [n, L]: -> [L], nats."""
-    return 0.5 * np.asarray(
-        twice_normal_kl_by_dimension(np.asarray(mean, np.float64), np.asarray(log_stddev, np.float64))
-    ).mean(0)
+def compute_kl_per_dimension(mean: np.ndarray, log_stddev: np.ndarray) -> np.ndarray:
+    """Return KL(N(mean_d, stddev_d^2) || N(0, 1)) averaged over the posteriors, [L], nats.
+
+    Args:
+        mean, log_stddev: of n posteriors, [n, L].
+    """
+    twice_kl = compute_twice_normal_kl_by_dimension(np.asarray(mean, np.float64), np.asarray(log_stddev, np.float64))
+    return 0.5 * np.asarray(twice_kl).mean(0)
 
 
-def kl_per_dimension(model, images):
-    """KL(q(z_d|x) || N(0, 1)) averaged over the images, [L], nats."""
-    parts = [
-        model.kl_per_dimension(tf.constant(images[i : i + BATCH])).numpy() * len(images[i : i + BATCH])
-        for i in range(0, len(images), BATCH)
-    ]
+def measure_kl_per_dimension(model: VAE, images: np.ndarray) -> np.ndarray:
+    """Return KL(q(z_d|x) || N(0, 1)) averaged over images [N, H, W, C], [L], nats."""
+    batches = [images[start : start + IMAGES_PER_BATCH] for start in range(0, len(images), IMAGES_PER_BATCH)]
+    parts = [model.kl_per_dimension(tf.constant(batch)).numpy() * len(batch) for batch in batches]
     return np.sum(parts, axis=0) / len(images)
 
 
-def report_collapse(means, kl, threshold=ACTIVE_VARIANCE):
-    """Which latent dimensions say nothing: means [N, L] of q(z|x), kl [L] the mean KL of each dimension.
+def report_collapse(means: np.ndarray, kl: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> dict[str, Any]:
+    """Return which latent dimensions carry no information, as numbers and in words.
 
-    ``count_active_units`` by the variance of the means (Burda et al., 2016), ``active_units_kl`` by KL > threshold nats;
-    ``collapsed_units`` are active by neither: their posterior is the prior for every image. Where the variance calls a
-    unit idle and the KL does not, q narrows or widens a code that carries nothing of x. ``collapse`` says it in words.
+    ``active_units_kl`` counts dimensions with KL > threshold nats; ``collapsed_units`` are active neither by that nor
+    by the variance of their means (Burda et al., 2016): their posterior is the prior for every image. Where the
+    variance calls a unit inactive and the KL does not, q narrows or widens a code that carries nothing of x.
+
+    Args:
+        means: of q(z|x), [N, L].
+        kl: the mean KL of each dimension, [L], nats.
+        threshold: of the variance, and of the KL in nats.
+
+    Returns:
+        {active_units_kl, collapsed_units, collapse: words, kl_per_dimension: sorted, the largest first}.
     """
-    varies, told = means.var(axis=0) > threshold, np.asarray(kl) > threshold
-    collapsed = int((~varies & ~told).sum())
+    varies, has_kl = means.var(axis=0) > threshold, np.asarray(kl) > threshold
+    collapsed = int((~varies & ~has_kl).sum())
     used = len(kl) - collapsed
     words = {0: "none: every latent dimension is in use", len(kl): "complete: no latent dimension says anything of x"}
     partial = f"{collapsed} of {len(kl)} latent dimensions are not in use, {used} are"
     return {
-        "active_units_kl": int(told.sum()),
+        "active_units_kl": int(has_kl.sum()),
         "collapsed_units": collapsed,
         "collapse": words.get(collapsed, partial),
         "kl_per_dimension": np.sort(kl)[::-1].tolist(),
     }
 
 
-def split_elbo(distortion, rate, nll, marginal_kl, count):
-    """The ELBO in four terms, nats per image: ELBO + log n = 1 - 2 - 3 - 4 (Esmaeili et al., 2019; seed 003).
+def split_elbo(distortion: float, rate: float, nll: float, marginal_kl: float, count: int) -> dict[str, float]:
+    """Return the ELBO in four terms, nats per image: ELBO + log n = 1 - 2 - 3 - 4 (Esmaeili et al., 2019).
 
     For q(x) = 1/n on each of n images, so that -KL(q(x, z) || p(x, z)) = ELBO + log n:
 
@@ -78,8 +104,15 @@ def split_elbo(distortion, rate, nll, marginal_kl, count):
     3. ``kl_data`` KL(q(x) || p(x)) = -log n - E log p(x), of a list of images; negative where p(x) is a density > 1;
     4. ``marginal_kl`` KL(q(z) || p(z)).
 
-    rate = 2 + 4 is the surgery of Hoffman & Johnson (2016). nll = -log p(x) is a bound from above; its gap is in 1 and
-    in 3 alike and cancels in their difference.
+    rate = 2 + 4 is the surgery of Hoffman & Johnson (2016). nll = -log p(x) is an upper bound; its gap is in 1 and in 3
+    alike and cancels in their difference.
+
+    Args:
+        distortion, rate, nll, marginal_kl: means over the images, nats.
+        count: n.
+
+    Returns:
+        The four terms and ``log_n``.
     """
     log_n = math.log(count)
     return {

@@ -1,64 +1,81 @@
-"""VAE: what every objective shares. A subclass says what it minimises; nothing else."""
+"""`VAE`: what a user calls. A subclass says what it minimises; the training step is that of `TrainStep`."""
 
-import contextlib
-import functools
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfvae import specs
 from tfvae.architectures import ARCHITECTURES
+from tfvae.architectures.base import GaussianArchitecture
 from tfvae.config import BINARIZE, PRECISIONS
+from tfvae.distributions.likelihood_base import Likelihood
 from tfvae.distributions.likelihoods import LIKELIHOODS
-from tfvae.distributions.priors import PRIORS
-from tfvae.distributions.terms import Terms, elbo, mean_over_samples, twice_normal_kl_by_dimension
+from tfvae.distributions.priors import PRIORS, Prior
+from tfvae.distributions.terms import Terms, compute_twice_normal_kl_by_dimension
 from tfvae.errors import DataError, UsageError, describe_unknown
 from tfvae.models import conditions
-from tfvae.runtime import random_streams, replicas
-from tfvae.runtime.optimizers import GuardedAdam, unwrap_optimizer
+from tfvae.models.train_step import METRIC_NAMES, TrainStep
+from tfvae.runtime import random_streams
+from tfvae.runtime.parts import build_part
+from tfvae.runtime.random_streams import PassStream, fold_in
 
-# Streams of randomness below a model's seed; each use folds in its own number, so no two ever share a draw.
-TRAIN, EVALUATE = 1, 2
-PIXELS, POSTERIOR, OWN, CONDITION = 0, 1, 2, 3
-
-# What every objective reports, means over images, in nats per image (sq_err: squared pixel units).
-METRIC_NAMES = ("loss", "elbo", "rate", "distortion", "sq_err")
+# Constructor arguments of every objective, as `get_config` saves them.
+COMMON_OPTIONS = ("image_shape", "seed", "l2", "binarize", "dequantize", "precision", "samples", "condition", "classes")
 
 
-def sum_all(values):
-    """The sum of all numbers, finite only if each is; by columns first, which XLA on a CPU does in one pass."""
-    return tf.reduce_sum(tf.reduce_sum(tf.cast(values, tf.float32), axis=list(range(len(values.shape) - 1))))
-
-
-class VAE(keras.Model):
-    """x -> q(z|x) -> z -> p(x|z), and one training step for all objectives.
+class VAE(TrainStep):
+    """A variational autoencoder: x -> q(z|x) -> z -> p(x|z) (Kingma & Welling, 2014, arXiv 1312.6114).
 
     Args:
-        arch, likelihood, prior: specs, ``mlp:latent=32``; likelihood ``auto``: bernoulli for binary data, or gaussian.
+        arch: spec of the encoder and decoder, such as ``mlp:latent=32``.
+        likelihood: spec of p(x|z); ``auto``: bernoulli for binary data, gaussian with an optimal sigma otherwise.
+        prior: spec of p(z).
         image_shape: (H, W, C).
-        seed: of weights and noise.
-        l2: loss += l2 * sum of squared kernels.
-        binarize: ``dynamic`` draws each pixel as Bernoulli(grey level) in every step; ``static``: it is so already.
+        seed: of weights and noise, >= 0.
+        l2: loss += l2 * sum of squared kernels, >= 0.
+        binarize: ``dynamic`` draws each pixel as Bernoulli(grey level) anew in every step; ``static``: the data set
+            was binarised once, before training.
         dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255.
         precision: ``float32``, ``bfloat16`` or ``float16`` of the networks; densities and KL are float32 always.
-        samples: draws of z per image in training (the L of Kingma & Welling, 2014, eq. 7); IWAE and its kin set it.
-        condition: what the model is told beside the image, see `tfvae.models.conditions`: ``labels``, ``beta:0.1-10``, ...
-        classes: how many labels there are.
+        samples: draws of z per image in training (L of Kingma & Welling, 2014, eq. 7), >= 1; IWAE and its kin set it.
+        condition: what the model is conditioned on, see `tfvae.models.conditions`: ``labels``, ``beta:0.1-10``, ...;
+            None: nothing.
+        classes: how many labels there are, for ``labels``.
 
     Raises:
         UsageError: an unknown part or option, or a value out of range.
+
+    Example:
+        >>> model = tfvae.build("geco:kappa=4", arch="mlp:latent=16", image_shape=(28, 28, 1))
+        >>> images = model.sample(8)  # [8, 28, 28, 1] in [0, 1]
     """
 
-    supported_conditions = ("labels", "upsample", "inpaint")  # what an objective can be conditioned on
+    supported_conditions: tuple[str, ...] = ("labels", "upsample", "inpaint")  # what an objective can be conditioned on
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make every objective, a user's own too, known to Keras' loader."""
         super().__init_subclass__(**kwargs)
         keras.saving.register_keras_serializable("tfvae")(cls)
 
-    def __init__(self, arch="mlp", likelihood="auto", prior="normal", image_shape=(28, 28, 1), seed=0, l2=0.0,
-                 binarize="none", dequantize=False, precision="float32", samples=1, condition="", classes=0,
-                 **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        arch: Any = "mlp",
+        likelihood: Any = "auto",
+        prior: Any = "normal",
+        image_shape: tuple[int, ...] = (28, 28, 1),
+        seed: int = 0,
+        l2: float = 0.0,
+        binarize: str = "none",
+        dequantize: bool = False,
+        precision: str = "float32",
+        samples: int = 1,
+        condition: str | None = None,
+        classes: int = 0,
+        **kwargs: Any,
+    ) -> None:
         if precision not in PRECISIONS:
             raise UsageError(describe_unknown("precision", precision, PRECISIONS))
         if binarize not in BINARIZE:
@@ -67,46 +84,69 @@ class VAE(keras.Model):
             raise UsageError(f"Expected samples >= 1. Received: samples={samples}.")
         policy = precision if precision == "float32" else "mixed_" + precision
         super().__init__(dtype=policy, **kwargs)
-        if likelihood == "auto":
-            likelihood = "gaussian" if binarize == "none" else "bernoulli"
         self.image_shape, self.seed, self.l2 = tuple(image_shape), int(seed), float(l2)
         self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
-        self.likelihood = specs.build_part("likelihood", LIKELIHOODS, likelihood, image_shape=self.image_shape)
-        context = {"image_shape": self.image_shape, "seed": self.seed}
+        self.condition_spec, self.classes = condition, int(classes)
         self.condition = conditions.parse_condition(condition, classes, self.supported_conditions, self.image_shape)
         if self.condition and str(prior).startswith("vamp"):
             raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
-        of_arch = {"output_channels": self.likelihood.output_channels, "dtype": policy, **context}
-        of_arch |= {"context": self.condition.width, "context_maps": self.condition.map_shape} if self.condition else {}
-        self.arch = specs.build_part("arch", ARCHITECTURES, arch, **of_arch)
-        self.prior = specs.build_part("prior", PRIORS, prior, latent=self.arch.latent, **context)
-        self._parts = {"arch": arch, "likelihood": likelihood, "prior": prior}
-        self.condition_spec, self.classes = condition, int(classes)
+        likelihood = self.default_likelihood() if likelihood == "auto" else likelihood
+        self._build_parts(arch, likelihood, prior, policy)
+        self._part_specs = {"arch": arch, "likelihood": likelihood, "prior": prior}
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
         self._trackers = [keras.metrics.Mean(name=name) for name in METRIC_NAMES]
 
+    def _build_parts(self, arch: Any, likelihood: Any, prior: Any, policy: str) -> None:
+        """Make the likelihood, the architecture and the prior, in this order: it decides the order of all weights."""
+        common = {"image_shape": self.image_shape, "seed": self.seed}
+        self.likelihood = build_part(
+            "likelihood", LIKELIHOODS, likelihood, base=Likelihood, image_shape=self.image_shape
+        )
+        context = {}
+        if self.condition:
+            context = {"context_width": self.condition.width, "context_map_shape": self.condition.map_shape}
+        self.arch = build_part(
+            "arch",
+            ARCHITECTURES,
+            arch,
+            base=GaussianArchitecture,
+            output_channels=self.likelihood.output_channels,
+            dtype=policy,
+            **common,
+            **context,
+        )
+        self.prior = build_part("prior", PRIORS, prior, base=Prior, latent=self.arch.latent, **common)
+
+    def default_likelihood(self) -> str:
+        """Return the spec that ``likelihood="auto"`` stands for."""
+        return "gaussian" if self.binarize == "none" else "bernoulli"
+
     # --- what a user calls -------------------------------------------------------------------------------------
 
-    def terms(self, x, samples=None, seed=(0, 0), training=False, condition=None):
-        """The unreduced numbers of `Terms` for images x [B, H, W, C] (uint8, or float in [0, 1]).
+    def terms(
+        self, x: Any, samples: int | None = None, seed: Any = (0, 0), training: bool = False, condition: Any = None
+    ) -> Terms:
+        """Return the unreduced numbers of a forward pass, see `Terms`.
 
         Args:
-            condition: label, beta or kappa, one number or [B]; without it labels are not known, others are drawn. Of
-                images that are shown in part, the images [B, H, W, C]; without them, x.
+            x: images [B, H, W, C], uint8 or float in [0, 1].
+            samples: draws of z per image; None: as many as in training.
+            seed: an int or a pair of ints.
+            training: whether noise is that of training (dequantisation, labels withheld at random).
+            condition: label, beta or kappa, one number or [B]; for parts of images, the images [B, H, W, C]. None:
+                labels are not known, beta and kappa are drawn, images are x itself.
+
+        Raises:
+            DataError: images of another shape or dtype.
         """
-        x = self.prepare_pixels(x, random_streams.fold_in(seed, PIXELS), dequantize=training and self.dequantize)
-        if self.condition and condition is None:
-            condition = self.condition.values_from_images(x)
-        told = self.condition and self.condition.resolve_values(
-            condition, tf.shape(x)[0], random_streams.fold_in(seed, CONDITION), training
-        )
-        q = self.arch.infer(
-            x,
-            samples or self.samples,
-            random_streams.fold_in(seed, POSTERIOR),
-            conditions.make_context_of_values(self.condition, told),
-        )
+        x = self.prepare_pixels(x, fold_in(seed, PassStream.PIXELS), dequantize=training and self.dequantize)
+        values, context = None, None
+        if self.condition is not None:
+            given = self.condition.values_from_images(x) if condition is None else condition
+            values = self.condition.resolve_values(given, tf.shape(x)[0], fold_in(seed, PassStream.CONDITION), training)
+            context = self.condition.to_context(values)
+        q = self.arch.infer(x, samples or self.samples, fold_in(seed, PassStream.POSTERIOR), context)
         log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
         mean = self.likelihood.loc(q.decoder_outputs)
         return Terms(
@@ -120,67 +160,60 @@ class VAE(keras.Model):
             z=q.z,
             q_mean=q.mean,
             q_log_stddev=q.log_stddev,
-            condition=told,
+            condition=values,
         )
 
-    def encode(self, x, condition=None):
-        """Images -> mean and stddev of q(z|x), each [B, L]."""
+    def encode(self, x: Any, condition: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return mean and stddev of q(z|x), each [B, L], of images x [B, H, W, C] (uint8 or float in [0, 1])."""
         x = self.prepare_pixels(x, (0, 0))
-        mean, log_stddev = self.arch.encode(x, conditions.make_context(self.condition, condition, tf.shape(x)[0], x))
+        context = conditions.make_context(self.condition, condition, tf.shape(x)[0], x)
+        mean, log_stddev = self.arch.encode(x, context)
         return mean, tf.exp(log_stddev)
 
-    def decode(self, z, condition=None):
-        """z [..., L] -> mean images [..., H, W, C] in [0, 1]; condition: one number, or one for each z [n, L]."""
-        return self.likelihood.mean(
-            self.arch.generate(z, conditions.make_context(self.condition, condition, tf.shape(z)[-2]))
-        )
+    def decode(self, z: tf.Tensor, condition: Any = None) -> tf.Tensor:
+        """Return the mean images g(z), [..., H, W, C] in [0, 1], of codes z [..., L].
 
-    def sample(self, n, seed=(0, 0), temperature=1.0, condition=None):
-        """n mean images g(z) of z ~ p(z) (deviations from its centre times `temperature`), [n, H, W, C]."""
-        return self.decode(
-            temperature * self.prior.sample(n, random_streams.as_seed(seed), self.arch.encode), condition
-        )
+        Args:
+            z: codes.
+            condition: one number, or one for each z [n, L]; None: not known, or the middle of the range.
+        """
+        context = conditions.make_context(self.condition, condition, tf.shape(z)[-2])
+        return self.likelihood.mean(self.arch.generate(z, context))
 
-    def reconstruct(self, x, seed=(0, 0), condition=None):
-        """g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1]."""
-        x = self.prepare_pixels(x, random_streams.fold_in(seed, PIXELS))
+    def sample(self, n: Any, seed: Any = (0, 0), temperature: Any = 1.0, condition: Any = None) -> tf.Tensor:
+        """Return n mean images g(z) of z ~ p(z), [n, H, W, C] in [0, 1].
+
+        Args:
+            n: how many.
+            seed: an int or a pair of ints.
+            temperature: times the deviations of z from the prior's centre.
+            condition: as for `decode`.
+        """
+        z = self.prior.sample(n, random_streams.as_seed(seed), self.arch.encode)
+        return self.decode(temperature * z, condition)
+
+    def reconstruct(self, x: Any, seed: Any = (0, 0), condition: Any = None) -> tf.Tensor:
+        """Return g(z) of one draw z ~ q(z|x), [B, H, W, C] in [0, 1], of images x [B, H, W, C]."""
+        x = self.prepare_pixels(x, fold_in(seed, PassStream.PIXELS))
         context = conditions.make_context(self.condition, condition, tf.shape(x)[0], x)
-        return self.likelihood.mean(
-            self.arch.infer(x, 1, random_streams.fold_in(seed, POSTERIOR), context).decoder_outputs
-        )[0]
+        q = self.arch.infer(x, 1, fold_in(seed, PassStream.POSTERIOR), context)
+        return self.likelihood.mean(q.decoder_outputs)[0]
 
-    def call(self, x, training=False):
-        """As `reconstruct`, from the mean of q(z|x)."""
+    def call(self, x: Any, training: bool = False) -> tf.Tensor:
+        """Return reconstructions as `reconstruct` does, from the mean of q(z|x)."""
         return self.decode(self.encode(x)[0])
 
-    # --- what a subclass says ----------------------------------------------------------------------------------
+    def kl_per_dimension(self, x: Any) -> tf.Tensor:
+        """Return KL(q(z_d|x) || N(0, 1)) averaged over images x [B, H, W, C], [L], nats."""
+        mean, stddev = self.encode(x)
+        return 0.5 * tf.reduce_mean(compute_twice_normal_kl_by_dimension(mean, tf.math.log(stddev)), axis=0)
 
-    def objective(self, terms):
-        """The loss, [B], nats per image."""
-        raise NotImplementedError(f"{type(self).__name__} must define objective(terms) -> [B]")
+    def prepare_pixels(self, x: Any, seed: Any, dequantize: bool = False) -> tf.Tensor:
+        """Turn images as the data set gives them into float32 pixels in [0, 1]; floats are taken as they are.
 
-    def loss_weight(self, terms):
-        """Each image's weight in the gradient, [B] or 1, where losses of images differ in scale by design."""
-        return 1.0
-
-    def on_train_begin(self, steps):
-        """Hear how many steps the training has, before it is compiled."""
-
-    def constraint_stats(self, terms):
-        """What `adapt` goes by: means over the images of the batch, which replicas average before they adapt."""
-        return {}
-
-    def adapt(self, constraint_stats):
-        """Move what is not trained by gradients (multipliers); called once per training step, never in validation."""
-
-    def state_logs(self):
-        """{column: scalar} of the state that `adapt` moves."""
-        return {}
-
-    # --- the one training step ---------------------------------------------------------------------------------
-
-    def prepare_pixels(self, x, seed, dequantize=False):
-        """Images as the dataset gives them -> float32 pixels in [0, 1]; floats are taken as they are."""
+        Raises:
+            DataError: another shape than the model's, or numbers that are neither bytes nor floats.
+        """
         if x.shape[1:] != self.image_shape:
             raise DataError(f"Expected images of shape {self.image_shape}. Received: {tuple(x.shape[1:])}.")
         grey = tf.cast(x, tf.float32)
@@ -194,142 +227,17 @@ class VAE(keras.Model):
             return (grey + random_streams.uniform(tf.shape(x), seed, axis=0)) / 256.0
         return grey / 255.0
 
-    def metric_columns(self, terms):
-        """{column: [B]}: the numbers every objective reports alike."""
+    # --- Keras' files ------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
+        names = [*COMMON_OPTIONS, *specs.list_keyword_options(type(self))]
         return {
-            "elbo": elbo(terms),
-            "rate": terms.kl,
-            "distortion": -mean_over_samples(terms.log_px),
-            "sq_err": mean_over_samples(terms.sq_err),
+            **self._part_specs,
+            **{name: getattr(self, f"{name}_spec", getattr(self, name, None)) for name in names},
         }
 
-    def weight_penalty(self):
-        """The weight penalty of seed 002: l2 * sum of squared kernels (biases go free)."""
-        kernels = [v for v in self.trainable_variables if v.path.rpartition("/")[2] == "kernel"]
-        return self.l2 * tf.add_n([tf.reduce_sum(tf.square(tf.cast(v, tf.float32))) for v in kernels])
-
-    def compute_gradients(self, x, labels=None):
-        """One forward and backward pass: -> (logs {column: [B]}, constraint_stats, gradients, whether all is finite).
-
-        Each replica's gradient is its share of the batch's, so that their sum is the gradient of the whole batch.
-        """
-        seed = random_streams.fold_in(random_streams.fold_in((self.seed, 0), TRAIN), self.step)
-        variables = self.trainable_variables
-        with tf.GradientTape() as tape:
-            terms = self.terms(x, seed=seed, training=True, **self.condition_kwargs(labels))
-            loss = self.objective(terms)
-            total = tf.reduce_mean(loss * self.loss_weight(terms))  # the one reduction over the batch
-            if self.l2:
-                total += self.weight_penalty()
-            scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
-        gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        sound = tf.math.is_finite(total)
-        if self.precision != "float16":  # whose loss scale meets infinities by itself, and shrinks
-            sound &= tf.math.is_finite(tf.add_n([sum_all(g) for g in gradients]))
-        # A weight that is NaN may pass unseen: outside of XLA, relu(NaN) is 0 on a CPU.
-        sound &= tf.math.is_finite(tf.add_n([sum_all(v.value) for v in variables]))
-        mse = tf.reduce_mean(terms.sq_err) / tf.size(x[0], out_type=tf.float32)
-        constraint_stats = {"mse": mse, **self.constraint_stats(terms)}
-        return {"loss": loss, **self.metric_columns(terms)}, constraint_stats, gradients, sound
-
-    def condition_kwargs(self, labels):
-        """The labels of a batch as an argument of `terms`, if this model wants to see them."""
-        wanted = labels is not None and self.condition is not None and self.condition.name == "labels"
-        return {"condition": labels} if wanted else {}
-
-    def optimize(self, x, labels=None):
-        """One optimisation step on images x: -> ({column: [B]}, the loss first; whether the step counted, bool).
-
-        A step whose loss or gradients are not finite leaves every variable but the step number as it was, and its
-        columns are 0. The choice is made by ``where`` inside the program: XLA drops asserts.
-        """
-        if not self.optimizer.built:
-            with tf.init_scope():
-                self.optimizer.build(self.trainable_variables)
-        if replicas.count_replicas() > 1:
-            logs, constraint_stats, gradients, sound = replicas.gather_gradients(self, x, labels)
-        else:
-            logs, constraint_stats, gradients, sound = self.compute_gradients(x, labels)
-        with self.rollback_unless(sound):
-            self.optimizer.apply(gradients, self.trainable_variables)
-            self.likelihood.adapt(constraint_stats.pop("mse"))
-            self.adapt(constraint_stats)
-        self.step.assign_add(1)
-        return {name: tf.where(sound, value, tf.zeros_like(value)) for name, value in logs.items()}, sound
-
-    @contextlib.contextmanager
-    def rollback_unless(self, sound):
-        """Undo what the block assigns to any variable if `sound` is False; `GuardedAdam` sees to the big ones itself."""
-        optimizer = unwrap_optimizer(self.optimizer)
-        guarded = isinstance(optimizer, GuardedAdam)
-        others = {id(v) for v in ([self.step, *optimizer.guarded_variables()] if guarded else [self.step])}
-        variables = [v for v in (*self.variables, *self.optimizer.variables) if id(v) not in others]
-        before = [tf.identity(tf.convert_to_tensor(v)) for v in variables]
-        with optimizer.only_if(sound) if guarded else contextlib.nullcontext():
-            yield
-        for variable, old in zip(variables, before):
-            variable.assign(tf.where(sound, tf.convert_to_tensor(variable), old))
-
-    def evaluate_batch(self, x, index=0, labels=None):
-        """The columns of `optimize` without learning; batch `index` of an evaluation has noise of its own."""
-        seed = random_streams.fold_in(random_streams.fold_in((self.seed, 0), EVALUATE), index)
-        terms = self.terms(x, seed=seed, **self.condition_kwargs(labels))
-        return {"loss": self.objective(terms), **self.metric_columns(terms)}
-
-    # --- Keras -------------------------------------------------------------------------------------------------
-
-    def update_trackers(self, logs, sound=True):
-        for tracker in self._trackers:
-            values = logs[tracker.name]  # vectors [B], so that a short last batch weighs less
-            tracker.update_state(values, sample_weight=tf.cast(sound, tf.float32) * tf.ones_like(values))
-        return {tracker.name: tracker.result() for tracker in self._trackers} | self.state_logs()
-
-    def train_step(self, data):
-        x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.update_trackers(*self.optimize(x, labels))
-
-    def test_step(self, data):
-        x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        seen = tf.cast(self._trackers[0].count, tf.int32)  # so that each batch has noise of its own
-        logs = self.evaluate_batch(x, seen, labels)
-        return self.update_trackers(replicas.gather_columns(logs) if replicas.count_replicas() > 1 else logs)
-
-    @functools.cached_property
-    def replica_gradients(self):
-        """See `replicas.compiled_share`."""
-        return replicas.compile_replica_gradients(self)
-
-    def make_train_function(self, force=False):
-        self.train_function = self._make_keras_function("train", force)
-
-    def make_test_function(self, force=False):
-        self.test_function = self._make_keras_function("test", force)
-
-    def _make_keras_function(self, kind, force):
-        function, step = getattr(self, f"{kind}_function"), getattr(self, f"{kind}_step")
-        if function is not None and not force:
-            return function
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            return replicas.make_keras_function(self.distribute_strategy, step, self.steps_per_execution)
-        return self._make_function(step)
-
-    def get_config(self):
-        """Every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
-        ordinary = (
-            "image_shape",
-            "seed",
-            "l2",
-            "binarize",
-            "dequantize",
-            "precision",
-            "samples",
-            "condition",
-            "classes",
-        )
-        own = {name: getattr(self, name) for name in specs.list_keyword_options(type(self))}
-        return {**self._parts, **{name: getattr(self, name) for name in ordinary}, **own}
-
-    def kl_per_dimension(self, x):
-        """KL of each latent dimension from N(0, 1), mean over x, [L]: what 'active units' counts."""
-        mean, stddev = self.encode(x)
-        return 0.5 * tf.reduce_mean(twice_normal_kl_by_dimension(mean, tf.math.log(stddev)), axis=0)
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VAE:
+        """Rebuild a model from `get_config`; options by their names of version 0.1.0 are understood."""
+        return cls(**specs.translate_options(cls, config))

@@ -1,30 +1,35 @@
 """What this machine is: for ``env.json`` and ``tfvae doctor``; and a quiet import of TensorFlow."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "numpy", "scipy")
 
 
 @contextlib.contextmanager
-def silence_stderr():
-    """TensorFlow's C++ side logs to descriptor 2 before any logger can be told not to."""
+def silence_stderr() -> Iterator[None]:
+    """Send descriptor 2 to nowhere: TensorFlow's C++ side logs there before any logger can stop it."""
     sys.stderr.flush()
-    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(sink)
 
 
-def import_tensorflow():
-    """Import TensorFlow without its start-up lines; a failure is raised as usual."""
+def import_tensorflow() -> ModuleType:
+    """Import TensorFlow without its start-up lines and return it; a failure is raised as usual."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with silence_stderr():
         import tensorflow as tf
@@ -35,15 +40,16 @@ def import_tensorflow():
     return tf
 
 
-def package_version(package):
+def package_version(package: str) -> str:
+    """Return the installed version of a package, or 'not installed'."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 
 
-def describe_environment():
-    """Versions, processor, devices: JSON."""
+def describe_environment() -> dict[str, Any]:
+    """Return versions, processor and devices, as JSON knows them."""
     import tensorflow as tf
 
     return {

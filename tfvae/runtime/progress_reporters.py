@@ -1,58 +1,71 @@
-"""What a person sees while a model trains: a live line on a terminal, plain lines elsewhere, nothing in a library."""
+"""Progress reporters: a live bar on a terminal, plain lines elsewhere, nothing where tfvae is used as a library."""
+
+from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PROGRESS_COLUMNS = ("loss", "elbo", "rate", "distortion", "sq_err", "lambda", "constraint", "val_elbo")
+LIVE_COLUMNS = ("elbo", "rate", "sq_err")
 
 
-def format_progress(values):
-    """'elbo 423.1  rate 8.39 ...': the columns of a row that a person follows."""
-    return "  ".join(f"{name} {values[name]:.4g}" for name in PROGRESS_COLUMNS if name in values)
+def format_progress(values: Mapping[str, Any], names: tuple[str, ...] = PROGRESS_COLUMNS) -> str:
+    """Return the columns of a row that a person follows: 'elbo 423.1  rate 8.39 ...'."""
+    return "  ".join(f"{name} {values[name]:.4g}" for name in names if name in values)
 
 
 class SilentReporter:
-    """The default in Python: nothing is printed."""
+    """A reporter that prints nothing: the default in Python, and the base class of all."""
 
-    def line(self, text):
-        """One sentence about the run."""
+    def line(self, text: str) -> None:
+        """Report one sentence about the run."""
 
-    def block(self, epoch, epochs, done, steps, means):
-        """`done` of `steps` in this epoch; means so far."""
+    def block(self, epoch: int, epochs: int, done: int, steps: int, means: Mapping[str, float]) -> None:
+        """Report that `done` of `steps` in this epoch are done, with the means so far."""
 
-    def epoch(self, row, epochs, images_per_second):
-        """The row that went to metrics.csv."""
+    def epoch(self, row: Mapping[str, Any], epochs: int, images_per_second: float) -> None:
+        """Report the row that went to metrics.csv."""
 
-    def close(self):
-        """The run is over."""
+    def close(self) -> None:
+        """End: the run is over."""
 
 
 class PlainReporter(SilentReporter):
-    """One line an epoch, and one each `every` seconds within a long epoch; on standard error."""
+    """A reporter of one line an epoch, and one each `every` seconds within a long epoch.
 
-    def __init__(self, every=10.0, stream=None):
+    Args:
+        every: seconds.
+        stream: where to print; None: standard error.
+    """
+
+    def __init__(self, every: float = 10.0, stream: TextIO | None = None) -> None:
         self.every, self.stream, self.last = every, stream or sys.stderr, time.monotonic()
 
-    def line(self, text):
+    def line(self, text: str) -> None:
+        """Print a sentence."""
         print(text, file=self.stream, flush=True)
 
-    def block(self, epoch, epochs, done, steps, means):
+    def block(self, epoch: int, epochs: int, done: int, steps: int, means: Mapping[str, float]) -> None:
+        """Print the means so far, if the last line is `every` seconds old."""
         if done < steps and time.monotonic() - self.last >= self.every:
             self.last = time.monotonic()
             self.line(f"epoch {epoch}/{epochs}  step {done}/{steps}  {format_progress(means)}")
 
-    def epoch(self, row, epochs, images_per_second):
+    def epoch(self, row: Mapping[str, Any], epochs: int, images_per_second: float) -> None:
+        """Print the row of a finished epoch."""
         self.last = time.monotonic()
         self.line(f"epoch {row['epoch']}/{epochs}  {format_progress(row)}  {images_per_second:,.0f} images/s")
 
 
 class LiveReporter(PlainReporter):
-    """A rich progress bar with the time left; finished epochs scroll away above it."""
+    """A progress bar with the time left; finished epochs scroll away above it."""
 
-    def __init__(self):
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+    def __init__(self) -> None:
         super().__init__()
         self.console = Console(stderr=True, highlight=False)
         self.bar = Progress(
@@ -65,23 +78,26 @@ class LiveReporter(PlainReporter):
             console=self.console,
             transient=True,
         )
-        self.task = None
+        self.task: Any = None
 
-    def line(self, text):
+    def line(self, text: str) -> None:
+        """Print a sentence above the bar."""
         self.console.print(text, soft_wrap=True, markup=False)
 
-    def block(self, epoch, epochs, done, steps, means):
+    def block(self, epoch: int, epochs: int, done: int, steps: int, means: Mapping[str, float]) -> None:
+        """Move the bar."""
         if self.task is None:
             self.task = self.bar.add_task("", total=epochs * steps, epoch="", text="")
             self.bar.start()
-        text = "  ".join(f"{name} {means[name]:.4g}" for name in ("elbo", "rate", "sq_err") if name in means)
         done += (epoch - 1) * steps
+        text = format_progress(means, LIVE_COLUMNS)
         self.bar.update(self.task, completed=done, epoch=f"{epoch}/{epochs}", text=text)
 
-    def close(self):
+    def close(self) -> None:
+        """Take the bar away."""
         self.bar.stop()
 
 
-def make_reporter():
-    """A live line on a terminal, plain lines elsewhere; both on standard error."""
+def make_reporter() -> PlainReporter:
+    """Return a live reporter on a terminal, a plain one elsewhere; both on standard error."""
     return LiveReporter() if sys.stderr.isatty() else PlainReporter()

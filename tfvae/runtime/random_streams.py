@@ -6,31 +6,61 @@ stateless floats differ between XLA and its kernels, and its Philox takes XLA on
 """
 
 import contextlib
+import enum
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
+
+
+class SeedStream(enum.IntEnum):
+    """Streams below the seed of a model or an evaluation: each use folds in its own, so that no two share a draw."""
+
+    TRAIN = 1
+    EVALUATE = 2
+    IMPORTANCE_SAMPLES = 7
+    MARGINAL_KL = 11
+    SECOND_STAGE = 13
+    POSTERIOR_CLOUD = 19
+    PRIOR_DRAWS = 23
+    AGGREGATE_POSTERIOR_DRAWS = 29
+    CODES = 31
+    PRIOR_CODES = 37
+
+
+class PassStream(enum.IntEnum):
+    """Streams below the seed of one forward pass."""
+
+    PIXELS = 0
+    POSTERIOR = 1
+    PRIOR = 2
+    CONDITION = 3
+
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
-def as_seed(seed):
-    """An int, a pair of ints or an int tensor of shape [2] -> int32 tensor [2]."""
+def as_seed(seed: Any) -> tf.Tensor:
+    """Turn an int, a pair of ints or an int tensor of shape [2] into the int32 tensor [2] that a seed is."""
     if isinstance(seed, int):
         seed = (seed, 0)
     return tf.cast(tf.convert_to_tensor(seed), tf.int32)
 
 
-def to_word(value):
+def to_word(value: int) -> tf.Tensor:
+    """Return a number as the 32-bit word that the cipher computes with."""
     return tf.constant(value, tf.uint32)
 
 
-def rotate(x, by):
+def rotate(x: tf.Tensor, by: int) -> tf.Tensor:
+    """Rotate the bits of the words x to the left by `by` places."""
     left = tf.bitwise.left_shift(x, to_word(by))
     return tf.bitwise.bitwise_or(left, tf.bitwise.right_shift(x, to_word(32 - by)))
 
 
-def threefry(key, x0, x1):
-    """Encrypt the counters (x0, x1) with `key` [2]; all uint32: -> two tensors of uint32."""
+def threefry(key: tf.Tensor, x0: tf.Tensor, x1: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Encrypt the counters (x0, x1) with `key` [2] and return two tensors of words; all are uint32."""
     k0, k1 = key[0], key[1]
     keys = (k0, k1, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(k0, k1), to_word(PARITY)))
     x0, x1 = x0 + keys[0], x1 + keys[1]
@@ -42,12 +72,12 @@ def threefry(key, x0, x1):
     return x0, x1
 
 
-_shards = []  # (number, of how many): see `shard_of_batch`
+_shards: list[tuple[Any, int]] = []  # (number, of how many): see `shard_of_batch`
 
 
 @contextlib.contextmanager
-def shard_of_batch(number, of):
-    """Draws inside, along their axis of images, are share `number` of `of` equal shares of one larger draw."""
+def shard_of_batch(number: Any, of: int) -> Iterator[None]:
+    """Make draws inside, along their axis of images, share `number` of `of` equal shares of one larger draw."""
     _shards.append((number, of))
     try:
         yield
@@ -55,8 +85,8 @@ def shard_of_batch(number, of):
         _shards.pop()
 
 
-def draw_positions(shape, axis):
-    """The place of each element in the whole draw, int32 [prod(shape)]."""
+def draw_positions(shape: tf.Tensor, axis: int | None) -> tf.Tensor:
+    """Return the place of each element in the whole draw, int32 [prod(shape)]."""
     size = tf.reduce_prod(shape)
     if axis is None or not _shards:
         return tf.range(size, dtype=tf.int32)
@@ -66,29 +96,33 @@ def draw_positions(shape, axis):
     return here // inner * (inner * of) + number * inner + here % inner
 
 
-def random_bits(shape, seed, axis=None):
-    """Uniform words, uint32; element i depends on the seed and on i only, so that first rows are a prefix of more.
+def random_bits(shape: Any, seed: Any, axis: int | None = None) -> tf.Tensor:
+    """Draw uniform words, uint32 of `shape`.
+
+    Element i depends on the seed and on i only, so that fewer rows are a prefix of more.
 
     Args:
-        axis: which one counts the images of a batch, for draws that replicas share out (see `shard_of_batch`).
+        shape: of the draw, numbers or a tensor.
+        seed: see `as_seed`.
+        axis: which axis counts the images of a batch, for draws that replicas share out (see `shard_of_batch`).
     """
     key = tf.bitcast(as_seed(seed), tf.uint32)
     index = tf.bitcast(draw_positions(shape, axis), tf.uint32)
     return tf.reshape(threefry(key, index, to_word(0))[0], shape)
 
 
-def fold_in(seed, n):
-    """The seed of stream `n` below `seed`; streams are independent, of each other and of the seed's own draws."""
+def fold_in(seed: Any, n: Any) -> tf.Tensor:
+    """Return the seed of stream `n` below `seed`, independent of other streams and of the seed's own draws."""
     key = tf.bitcast(as_seed(seed), tf.uint32)
     n = tf.bitcast(tf.cast(n, tf.int32), tf.uint32)
     return tf.bitcast(tf.stack(threefry(key, n, to_word(1))), tf.int32)  # draws use 0 where this has 1
 
 
-def uniform(shape, seed, axis=None):
-    """Draws in (0, 1), float32, on the grid (i + 1/2) / 2**23: exact in float32, so neither end is ever reached."""
+def uniform(shape: Any, seed: Any, axis: int | None = None) -> tf.Tensor:
+    """Draw uniformly from (0, 1), float32, on the grid (i + 1/2) / 2**23: exact in float32, so neither end is ever reached."""
     return (tf.cast(tf.bitwise.right_shift(random_bits(shape, seed, axis), to_word(9)), tf.float32) + 0.5) / 2.0**23
 
 
-def normal(shape, seed, axis=None):
-    """Standard normal draws, float32, by inversion of the distribution function."""
+def normal(shape: Any, seed: Any, axis: int | None = None) -> tf.Tensor:
+    """Draw standard normal numbers, float32, by inversion of the distribution function."""
     return tf.math.ndtri(uniform(shape, seed, axis))

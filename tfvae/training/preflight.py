@@ -1,5 +1,7 @@
 """What can be refused before TensorFlow is loaded."""
 
+from __future__ import annotations
+
 from tfvae import datasets, part_sources
 from tfvae.config import Config
 

@@ -1,79 +1,93 @@
 """The engine over several replicas: the same blocks, each step shared out by ``tf.distribute``."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError
+from tfvae.models.vae import VAE
 from tfvae.runtime import random_streams, replicas
 from tfvae.training.engine import MODE_DESCRIPTIONS, Engine
 
 
 class ReplicatedEngine(Engine):
-    """Runs a model that was built under ``strategy.scope()``; `batch_size` is the global one.
+    """An engine that runs a model that was built under ``strategy.scope()``; `batch_size` is the global one.
 
     Every replica's process holds all images in its host memory and sends its replicas their rows of each batch.
     """
 
-    def __init__(self, model, batch_size, mode, strategy):
+    def __init__(self, model: VAE, batch_size: int, mode: str, strategy: Any) -> None:
         super().__init__(model, batch_size, mode)
         self.strategy, self.replicas = strategy, strategy.num_replicas_in_sync
         if batch_size % self.replicas:
             raise UsageError(
                 f"Expected a batch size that {self.replicas} replicas can share. Received: batch_size={batch_size}."
             )
-        self._learn = tf.function(self._step, autograph=False)
-        self._measure = tf.function(self._measure_step, autograph=False)
+        self._optimize = tf.function(self._replicated_step, autograph=False)
+        self._evaluate = tf.function(self._evaluate_step, autograph=False)
 
-    def header(self, images):
+    def header(self, images: Any) -> str:
+        """Return one line that says how the replicas will run it."""
         kind = type(self.strategy).__name__.removesuffix("V1")
         xla = "on, one program per replica and step" if self.jit else MODE_DESCRIPTIONS["kernels"]
-        return f"device: {self.replicas} replicas ({kind}), xla: {xla}, data: {self.feed_text(images)}"
+        return f"device: {self.replicas} replicas ({kind}), xla: {xla}, data: {self.describe_feed(images)}"
 
-    def shared(self, values):
-        """values [n * B, ...] -> each replica's B rows, on its device."""
+    def share_out(self, values: np.ndarray) -> Any:
+        """Return each replica's B rows of values [n * B, ...], on its device."""
 
-        def of(context):
+        def take_share(context: Any) -> tf.Tensor:
             share = len(values) // self.replicas
             first = int(context.replica_id_in_sync_group) * share
             return tf.constant(values[first : first + share])
 
-        return self.strategy.experimental_distribute_values_from_function(of)
+        return self.strategy.experimental_distribute_values_from_function(take_share)
 
-    def _step(self, x, labels, sums):
-        def one(x, labels, sums):
-            logs, sound = self.model.optimize(x, labels)
-            return sums + tf.concat([self._columns_of(logs), [tf.cast(sound, tf.float32)]], axis=0)
+    def _replicated_step(self, x: Any, labels: Any, sums: Any) -> tf.Tensor:
+        def run_replica(x: Any, labels: Any, sums: Any) -> tf.Tensor:
+            logs, is_finite = self.model.optimize(x, labels)
+            return sums + tf.concat([self._stack_columns(logs), [tf.cast(is_finite, tf.float32)]], axis=0)
 
-        return self.strategy.experimental_local_results(self.strategy.run(one, args=(x, labels, sums)))[0]
+        return self.strategy.experimental_local_results(self.strategy.run(run_replica, args=(x, labels, sums)))[0]
 
-    def _measure_step(self, x, labels, index, size):
-        compiled = tf.function(self._share_of_measure, jit_compile=self.jit, autograph=False)
+    def _evaluate_step(self, x: Any, labels: Any, index: Any, size: int) -> tf.Tensor:
+        evaluate_share = tf.function(self._evaluate_share, jit_compile=self.jit, autograph=False)
 
-        def one(x, labels):
+        def run_replica(x: Any, labels: Any) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            logs = compiled(x, labels, index, tf.cast(context.replica_id_in_sync_group, tf.int32))
-            return self._columns_of({name: values[:size] for name, values in replicas.gather_columns(logs).items()})
+            logs = evaluate_share(x, labels, index, tf.cast(context.replica_id_in_sync_group, tf.int32))
+            return self._stack_columns({name: values[:size] for name, values in replicas.gather_columns(logs).items()})
 
-        return self.strategy.experimental_local_results(self.strategy.run(one, args=(x, labels)))[0]
+        return self.strategy.experimental_local_results(self.strategy.run(run_replica, args=(x, labels)))[0]
 
-    def _share_of_measure(self, x, labels, index, replica):
+    def _evaluate_share(self, x: Any, labels: Any, index: Any, replica: Any) -> dict[str, tf.Tensor]:
         with random_streams.shard_of_batch(replica, self.replicas):
             return self.model.evaluate_batch(x, index, labels)
 
-    def _run(self, images, labels, rows, first, stop, sums):
+    def run_block(self, images: Any, labels: Any, rows: Any, first: int, stop: int, sums: Any) -> tf.Tensor:
+        """Take steps `first` to `stop` of `rows`."""
         for i in range(first, stop):
-            sums = self._learn(self.shared(images[rows[i]]), self.shared(labels[rows[i]]), sums)
+            sums = self._optimize(self.share_out(images[rows[i]]), self.share_out(labels[rows[i]]), sums)
         return sums
 
-    def _streamed(self, images, labels, order, done, count):
+    def _streamed(self, images: Any, labels: Any, order: Any, done: int, count: int) -> Iterator[tuple[Any, ...]]:
         return self._resident(images, labels, order, done, count)
 
-    def evaluate(self, images, labels=None):
-        """As `Engine.evaluate`; a batch that cannot be shared out evenly is filled up, and the filling not counted."""
-        labels, total = self.prepare_labels(images, labels), 0.0
+    def evaluate(self, images: Any, labels: Any = None) -> dict[str, float]:
+        """Return what `Engine.evaluate` does.
+
+        A batch that cannot be shared out evenly is filled up, and the filling not counted.
+        """
+        labels = self.prepare_labels(images, labels)
+        total: Any = 0.0
         for index, start in enumerate(range(0, len(images), self.batch_size)):
             size = min(self.batch_size, len(images) - start)
             filled = start + np.resize(np.arange(size), -(-size // self.replicas) * self.replicas)
-            means = self._measure(self.shared(images[filled]), self.shared(labels[filled]), tf.constant(index), size)
+            means = self._evaluate(
+                self.share_out(images[filled]), self.share_out(labels[filled]), tf.constant(index), size
+            )
             total += means.numpy().astype(np.float64) * size
         return dict(zip(self.columns, (total / len(images)).tolist()))

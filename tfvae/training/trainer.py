@@ -1,37 +1,53 @@
-"""A run: one folder that explains itself. `train`, `resume` and `load_run` are the doors for Python and command line."""
+"""`train`, `resume` and `load_run`: a run is one folder that explains itself."""
+
+from __future__ import annotations
 
 import contextlib
+import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfvae import datasets
 from tfvae.config import Config
 from tfvae.errors import DataError, IntegrityError, UsageError
+from tfvae.models.vae import VAE
 from tfvae.objectives.build import build
-from tfvae.runtime import files, optimizers, replicas
+from tfvae.runtime import files, optimizers, replicas, trust
 from tfvae.runtime.environment import describe_environment
 from tfvae.runtime.progress_reporters import SilentReporter
 from tfvae.training import checkpoints
 from tfvae.training.engine import uses_xla
-from tfvae.training.loop import Loop
-from tfvae.training.run_folder import create_run, open_run
+from tfvae.training.loop import Loop, Watch
+from tfvae.training.preflight import check_part_names
+from tfvae.training.run_folder import Run, create_run, open_run
+
+Split = tuple[np.ndarray, np.ndarray]  # images [N, H, W, C] and labels [N]
 
 
-def load_split(config, split):
-    """The images and labels of a split, as this config asks for them."""
+def load_split(config: Config, split: str) -> Split:
+    """Return the images and labels of a split ('train', 'validation' or 'test'), as the config asks for them."""
     return datasets.load(
         config.dataset,
         split,
-        raw_dir=config.raw_dir,
-        limit=config.limit,
+        raw_dir=config.raw_dir or "",
+        limit=config.limit or 0,
         validation=config.validation,
         seed=config.seed,
         binarize=config.binarize,
     )
 
 
-def build_model(config, image_shape, classes=0):
-    """The model that a config describes, not compiled; `classes`: how many labels the data have."""
+def build_model(config: Config, image_shape: tuple[int, ...], classes: int = 0) -> VAE:
+    """Return the model that a config describes, not compiled.
+
+    Args:
+        config: the settings.
+        image_shape: (H, W, C).
+        classes: how many labels the data have.
+    """
     return build(
         config.objective,
         likelihood=config.likelihood,
@@ -49,30 +65,39 @@ def build_model(config, image_shape, classes=0):
     )
 
 
-def compile_model(model, config, count, slower=0):
-    """Give the model the optimizer of `config` for a training set of `count` images.
+def compile_model(model: VAE, config: Config, count: int, halvings: int = 0) -> None:
+    """Give the model the optimizer of a config.
 
     Args:
-        slower: how often the learning rate was halved, see `tfvae.training.loop`.
+        model: to be compiled.
+        config: the settings.
+        count: images of the training set.
+        halvings: how often the learning rate was halved, see `tfvae.training.loop`.
     """
     steps = config.epochs * (count // config.batch_size)
     model.on_train_begin(steps)
-    rate = optimizers.Schedule(config.learning_rate * 0.5**slower, config.schedule, steps, config.rate_warmup)
+    learning_rate = optimizers.LearningRateSchedule(
+        config.learning_rate * 0.5**halvings, config.schedule, steps, config.learning_rate_warmup
+    )
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
-    optimizer = optimizers.GuardedAdam(rate, global_clipnorm=config.clip_norm or None, **average)
+    optimizer = optimizers.GuardedAdam(learning_rate, global_clipnorm=config.clip_norm or None, **average)
     model.compile(optimizer, jit_compile=uses_xla(model, config.xla))
     model.optimizer.build(model.trainable_variables)
 
 
-def check_trainable(config, images, reporter):
-    """Refuse what cannot be trained; say what is unusual."""
+def check_trainable(config: Config, images: np.ndarray, reporter: SilentReporter) -> None:
+    """Refuse what cannot be trained, and report what is unusual.
+
+    Raises:
+        UsageError: a batch larger than the training set, or floats that are to be binarised.
+    """
     if config.batch_size > len(images):
         raise UsageError(
             f"Expected batch_size <= the {len(images)} training images. Received: batch_size={config.batch_size}."
         )
-    binary = images.dtype == np.uint8 and bool(np.isin(images[:1000], (0, 255)).all())
-    bernoulli = config.likelihood.partition(":")[0] == "bernoulli"
-    if bernoulli and config.binarize == "none" and not binary:
+    is_binary = images.dtype == np.uint8 and bool(np.isin(images[:1000], (0, 255)).all())
+    is_bernoulli = config.likelihood.partition(":")[0] == "bernoulli"
+    if is_bernoulli and config.binarize == "none" and not is_binary:
         reporter.line(
             "note: bernoulli on grey pixels treats grey levels as probabilities, which is no likelihood of the data: "
             "bits/dim are not reported. Use --binarize dynamic or static, or another likelihood."
@@ -81,58 +106,81 @@ def check_trainable(config, images, reporter):
         raise UsageError(f"Expected byte images for binarize={config.binarize}. Received: {config.dataset} (floats).")
 
 
-def train(config=None, *, run_dir="", root="runs", reporter=None, stop=None, watch=None, **settings):
-    """Train what `config` (or the settings of `Config` by name) describes: -> Run.
+def train(
+    config: Config | None = None,
+    *,
+    run_dir: files.PathLike | None = None,
+    root: files.PathLike = "runs",
+    reporter: SilentReporter | None = None,
+    stop: Callable[[], bool] | None = None,
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Run:
+    """Train what a config, or the settings of `Config` by name, describe, and return the `Run`.
 
     Args:
-        run_dir: the folder to create; default ``root/<dataset>/<objective>/<timestamp>-<hash>``.
-        reporter: a `tfvae.runtime.progress_reporters.SilentReporter` subclass.
+        config: the settings; None: those given by name.
+        run_dir: the folder to create; None: ``root/<dataset>/<objective>/<timestamp>-<hash>``.
+        root: the folder of all runs.
+        reporter: of the progress; None: silent.
         stop: called after each block of steps; True saves and stops.
         watch: called with (run, model, epoch) after each epoch, to look at the model while it learns.
+        **settings: of `Config`, by name.
 
     Raises:
         UsageError (the folder exists or cannot be made, too), DataError: nothing is written.
         StorageError: the disk is full later on; the last checkpoint is intact.
         DivergedError: the loss is no longer finite; STATUS says failed.
+
+    Example:
+        >>> run = tfvae.train(objective="geco:kappa=2", dataset="digits", epochs=5)
+        >>> run.rows[-1]["elbo"]
     """
     reporter = reporter or SilentReporter()
     config = config or Config(**settings)
+    check_part_names(config)
     strategy = make_run_strategy(config, run_dir)
     training = load_split(config, "train")
     check_trainable(config, training[0], reporter)
     model = build_compiled_model(config, training, strategy)
     if not replicas.is_chief(strategy):
         replicas.wait_for_all(strategy)  # until the chief has made the folder
-        return train_run(open_run(run_dir), config, model, training, reporter, stop, watch, strategy)
-    of_data = {
+        return train_run(open_run(run_dir or ""), config, model, training, reporter, stop, watch, strategy)
+    environment = describe_environment() | {
         "train_images_sha256": datasets.fingerprint(training[0]),
         "image_shape": list(training[0].shape[1:]),
         "classes": count_classes(training),
     }
-    run = create_run(config, describe_environment() | of_data, run_dir, root)
+    if signature := trust.sign_specs(config):
+        environment["config_signature"] = signature
+    run = create_run(config, environment, run_dir, root)
     replicas.wait_for_all(strategy)
     return train_run(run, config, model, training, reporter, stop, watch, strategy)
 
 
-def count_classes(training):
-    """How many labels there are: one more than the largest."""
+def count_classes(training: Split) -> int:
+    """Return how many labels there are: one more than the largest."""
     return int(training[1].max()) + 1
 
 
-def make_run_strategy(config, run_dir):
-    """The tf.distribute strategy that `config` asks for, or None."""
+def make_run_strategy(config: Config, run_dir: files.PathLike | None) -> tf.distribute.Strategy | None:
+    """Return the tf.distribute strategy that a config asks for, or None.
+
+    Raises:
+        UsageError: several workers, and no folder that they share.
+    """
     if config.strategy == "multi-worker" and not run_dir:
         raise UsageError("Expected --run-dir, a folder that all workers share, with --strategy multi-worker.")
     return replicas.make_strategy(config.strategy, config.replicas)
 
 
-def writes_files(config):
-    """Whether this process writes the files of its run: worker 0 does."""
+def writes_files(config: Config) -> bool:
+    """Tell whether this process writes the files of its run: worker 0 does."""
     return replicas.is_chief(replicas.make_strategy(config.strategy, config.replicas))
 
 
-def build_compiled_model(config, training, strategy):
-    """The model of `config`, compiled for these training images and labels."""
+def build_compiled_model(config: Config, training: Split, strategy: tf.distribute.Strategy | None) -> VAE:
+    """Return the model of a config, compiled for these training images and labels."""
     images = training[0]
     with replicas.strategy_scope(strategy):
         model = build_model(config, images.shape[1:], count_classes(training))
@@ -140,66 +188,108 @@ def build_compiled_model(config, training, strategy):
     return model
 
 
-def resume(path, *, reporter=None, stop=None, watch=None, epochs=None):
-    """Go on where the newest intact checkpoint of a run stands: -> Run. A finished run may be given more epochs."""
+def resume(
+    path: Run | files.PathLike,
+    *,
+    reporter: SilentReporter | None = None,
+    stop: Callable[[], bool] | None = None,
+    watch: Watch | None = None,
+    epochs: int | None = None,
+    trust_code: bool = False,
+) -> Run:
+    """Go on where the newest intact checkpoint of a run stands, and return the `Run`.
+
+    Args:
+        path: a run, or its folder.
+        reporter: of the progress; None: silent.
+        stop: called after each block of steps; True saves and stops.
+        watch: called with (run, model, epoch) after each epoch.
+        epochs: train up to this epoch; None: the one that was asked for. A finished run may be given more.
+        trust_code: import what the config names by import path, also if the run was made elsewhere.
+
+    Raises:
+        UsageError: not a run folder, or fewer epochs than are done. DataError: the training images are others now.
+        UntrustedError: the run is from elsewhere and names foreign code.
+
+    Example:
+        >>> run = tfvae.resume("runs/latest", epochs=20)
+    """
     reporter = reporter or SilentReporter()
     run = open_run(path)
-    values = run.config.to_dict()
-    if epochs is not None:
-        values["epochs"] = epochs
-    config = Config.from_dict(values)
-    strategy = make_run_strategy(config, path)
+    trust.check_specs(run.config, run.environment, trust_code)
+    config = run.config if epochs is None else dataclasses.replace(run.config, epochs=epochs)
+    finished_epochs = len(run.rows)
+    if epochs is not None and epochs < finished_epochs:
+        raise UsageError(
+            f"Expected epochs >= {finished_epochs}, which are done in {run.display_path}. Received: {epochs}. "
+            "Begin a new run for a shorter training."
+        )
+    strategy = make_run_strategy(config, run.path)
     training = load_split(config, "train")
-    known = files.read_json(run.path / "env.json").get("train_images_sha256")
-    if known != datasets.fingerprint(training[0]):
+    if run.environment.get("train_images_sha256") != datasets.fingerprint(training[0]):
         raise DataError(f"Expected the training images this run began with. Received: others for {config.dataset}.")
     model = build_compiled_model(config, training, strategy)
     if epochs is not None and replicas.is_chief(strategy):
-        files.write_json(run.path / "config.json", values)
+        run.write_config(config)
     return train_run(run, config, model, training, reporter, stop, watch, strategy)
 
 
-def load_run(path, say=lambda line: None):
-    """The trained model of a run folder, ready for `sample`, `encode`, `terms`, ...
+def load_run(
+    path: Run | files.PathLike, say: Callable[[str], object] = lambda line: None, trust_code: bool = False
+) -> VAE:
+    """Return the trained model of a run, ready for `sample`, `encode`, `terms`, ...
 
     Args:
+        path: a run, or its folder.
         say: called with one line for each damaged checkpoint that is passed over.
+        trust_code: import what the config names by import path, also if the run was made elsewhere.
 
     Raises:
         UsageError: not a run folder. IntegrityError: no intact checkpoint.
+        UntrustedError: the run is from elsewhere and names foreign code.
     """
     run = open_run(path)
-    environment = files.read_json(run.path / "env.json")
-    model = build_model(run.config, tuple(environment["image_shape"]), environment.get("classes", 0))
+    trust.check_specs(run.config, run.environment, trust_code)
+    model = build_model(run.config, run.image_shape, run.classes)
     if run.config.ema:
         compile_model(model, run.config, run.config.batch_size)  # the optimizer holds the averages
-    if checkpoints.restore_newest_checkpoint(run.path / "checkpoints", model, say) is None:
+    if checkpoints.restore_newest_checkpoint(run.checkpoints_folder, model, say) is None:
         raise IntegrityError(f"Expected a checkpoint in {run.path}. Received: none; the run has not saved one yet.")
     if run.config.ema:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     return model
 
 
-def train_run(run, config, model, training, reporter, stop, watch, strategy=None):
+def train_run(
+    run: Run,
+    config: Config,
+    model: VAE,
+    training: Split,
+    reporter: SilentReporter,
+    stop: Callable[[], bool] | None,
+    watch: Watch | None,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Run:
     """Train from the newest checkpoint (or the start) to the last epoch; every exit leaves a STATUS that is true."""
 
-    def recompile(slower):
+    def recompile(halvings: int) -> None:
         with replicas.strategy_scope(strategy):
-            compile_model(model, config, len(training[0]), slower)
+            compile_model(model, config, len(training[0]), halvings)
 
-    chief = replicas.is_chief(strategy)
+    is_chief = replicas.is_chief(strategy)
     held_out = load_split(config, "validation") if config.validation else (training[0][:0], training[1][:0])
-    with run.locked() if chief else contextlib.nullcontext():
-        said = run.write_status if chief else lambda word: None
-        said("running")
+    with run.locked() if is_chief else contextlib.nullcontext():
+        write_status = run.write_status if is_chief else lambda word: None
+        write_status("running")
         try:
             loop = Loop(run, config, model, training, held_out, reporter, stop, watch, strategy, recompile)
-            finished = loop.run_epochs()
+            loop.prepare()
+            is_finished = loop.run_epochs()
         except BaseException as error:
-            said("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+            write_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
         finally:
             reporter.close()
-        said("finished" if finished else "stopped")
+        write_status("finished" if is_finished else "stopped")
     replicas.wait_for_all(strategy)  # until STATUS is written
     return run

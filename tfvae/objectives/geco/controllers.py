@@ -1,4 +1,4 @@
-"""GECO's Lagrange multipliers: one controller a row, all of them on vectors [J], one entry a constraint.
+"""GECO's Lagrange multipliers and the controllers that move them; all work on vectors [J], one entry a constraint.
 
 The violation C is a batch mean; its exponential moving average starts at the first batch. A controller sees
 
@@ -7,7 +7,10 @@ The violation C is a batch mean; its exponential moving average starts at the fi
 and moves log lambda, so that lambda stays positive whatever happens (Rezende & Viola, 2018, algorithm 1).
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -20,56 +23,68 @@ MAX_LOG_MULTIPLIER = 6 * math.log(10.0)
 # Of the pi controller: within 10% of the target it is linear; the slow average spans 1,000 steps; a lag of 0.5 means
 # that the violation shrinks by a factor e every 2,000 steps. A training of less than 9,000 steps has no time for that:
 # its span is a ninth of it, so that the same share of the training is spent on the way.
-WINDOW, PACE, SPAN, SPANS, SHORTEST = 0.1, 0.5, 1000, 9, 20
+ERROR_WINDOW = 0.1  # |e| within which the proportional part is linear
+WANTED_LAG = 0.5  # of log e behind its slow average, at the pace that is wanted
+SLOW_AVERAGE_STEPS = 1000
+SLOW_AVERAGES_PER_TRAINING = 9  # at least
+MIN_SLOW_AVERAGE_STEPS = 20
 
 
-def log_controller(state, e, average, rate, gain):
-    """log lambda += rate * clip(e, -1, 1): scale-free, and at most a factor exp(rate) a step."""
-    return state._log_values + rate * tf.clip_by_value(e, -1.0, 1.0)
+def log_controller(
+    state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+) -> tf.Tensor:
+    """Return log lambda + learning_rate * clip(e, -1, 1): scale-free, at most a factor exp(learning_rate) a step."""
+    return state._log_values + learning_rate * tf.clip_by_value(e, -1.0, 1.0)
 
 
-def pi_controller(state, e, average, rate, gain):
-    """log lambda += rate * p_t * moving + gain * (p_t - p_{t-1}), p = clip(e, -window, window), a nu-PI controller.
+def pi_controller(state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float) -> tf.Tensor:
+    """Return log lambda + learning_rate * p_t + gain * (p_t - p_{t-1}), p = clip(e, -0.1, 0.1): a nu-PI controller.
 
-    Summed over the steps, log lambda = gain * p_t + rate * sum of p: the proportional part lets go as soon as the
-    constraint is met, where a wound-up integral has to be unwound (Sohrabi et al., 2024, "On PI controllers for
+    Summed over the steps, log lambda = gain * p_t + learning_rate * sum of p: the proportional part lets go as soon as
+    the constraint is met, where a wound-up integral has to be unwound (Sohrabi et al., 2024, "On PI controllers for
     updating Lagrange multipliers"). Beyond the window the integral only makes up for missing progress: it rests
     while e falls by itself at the wanted pace, measured by how far log e's slow average lags behind log e; above
     the steepest slope that unrestricted codes could have (`ceilings`) it grows ten times slower. The slow average
-    spans `span` steps; with a shorter one the integral is let go as much further.
+    spans `slow_average_steps`; with a shorter one the integral is let go as much further.
     """
-    furthest = WINDOW * SPAN / state.span
-    p = tf.clip_by_value(e, -WINDOW, WINDOW)
-    log_e = tf.math.log(tf.maximum(e, WINDOW))
-    slow_decay = (1.0 - 1.0 / state.span) * tf.cast(state._updates > 0, tf.float32)
+    furthest = ERROR_WINDOW * SLOW_AVERAGE_STEPS / state.slow_average_steps
+    p = tf.clip_by_value(e, -ERROR_WINDOW, ERROR_WINDOW)
+    log_e = tf.math.log(tf.maximum(e, ERROR_WINDOW))
+    slow_decay = (1.0 - 1.0 / state.slow_average_steps) * tf.cast(state._updates > 0, tf.float32)
     slow = slow_decay * state._slow + (1.0 - slow_decay) * log_e
-    needed = tf.where(e > WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / PACE, 0.0, 1.0), 1.0)
+    needed = tf.where(e > ERROR_WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / WANTED_LAG, 0.0, 1.0), 1.0)
     needed *= tf.where((e > 0.0) & (state._log_values > state.log_ceilings), 0.1, 1.0)
     state._slow.assign(slow)
-    step = needed * rate * tf.clip_by_value(e, -furthest, furthest) + gain * (p - state._previous)
+    step = needed * learning_rate * tf.clip_by_value(e, -furthest, furthest) + gain * (p - state._previous)
     state._previous.assign(p)
     return state._log_values + step
 
 
-def paper_controller(state, e, average, rate, gain):
-    """log lambda += clip(rate * C_ma, log 0.9, log 1.1), C_ma not normalised: the public replications' step."""
-    return state._log_values + tf.clip_by_value(rate * average, math.log(0.9), math.log(1.1))
+def paper_controller(
+    state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+) -> tf.Tensor:
+    """Return log lambda + clip(learning_rate * C_ma, log 0.9, log 1.1), C_ma not normalised: the published step."""
+    return state._log_values + tf.clip_by_value(learning_rate * average, math.log(0.9), math.log(1.1))
 
 
-def softplus2_controller(state, e, average, rate, gain):
-    """lambda = softplus(v)^2, v += rate * C_ma * d lambda / d v: gradient ascent, as the authors released it."""
+def softplus2_controller(
+    state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+) -> tf.Tensor:
+    """Return log of lambda = softplus(v)^2, v += learning_rate * C_ma * d lambda / d v, as the authors released it."""
     root = tf.exp(0.5 * state._log_values)  # softplus(v)
     v = root + tf.math.log(-tf.math.expm1(-root))
-    v += rate * average * 2.0 * root * tf.sigmoid(v)
+    v += learning_rate * average * 2.0 * root * tf.sigmoid(v)
     return 2.0 * tf.math.log(tf.maximum(tf.nn.softplus(v), 1e-30))
 
 
-# name -> (controller, default rate, default gain)
-CONTROLLERS = {
-    "log": (log_controller, 0.003, 0.0),
+Controller = Callable[["Multipliers", tf.Tensor, tf.Tensor, float, float], tf.Tensor]
+
+# name -> (controller, default learning rate, default gain; None: it has no proportional part)
+CONTROLLERS: dict[str, tuple[Controller, float, float | None]] = {
+    "log": (log_controller, 0.003, None),
     "pi": (pi_controller, 0.02, 6.0),
-    "paper": (paper_controller, 0.001, 0.0),
-    "softplus2": (softplus2_controller, 0.001, 0.0),
+    "paper": (paper_controller, 0.001, None),
+    "softplus2": (softplus2_controller, 0.001, None),
 }
 
 
@@ -79,31 +94,49 @@ class Multipliers(keras.layers.Layer):
     Args:
         count: J.
         controller: a name in `CONTROLLERS`.
-        rate: step of log lambda (of v for softplus2); 0 takes the controller's default.
-        gain: of the proportional part of ``pi``; 0 takes the default.
-        decay: of the moving average.
-        initial: lambda at the start.
+        learning_rate: step of log lambda (of v for softplus2), >= 0; None: the controller's default.
+        proportional_gain: of ``pi``, >= 0; None: its default.
+        decay: of the moving average, in [0, 1).
+        initial: lambda at the start, in [1e-6, 1e6].
         warmup: updates during which lambda stays as it is; the moving average runs.
         ceilings: [J] values above which ``pi`` raises lambda ten times slower.
+
+    Raises:
+        UsageError: an unknown controller, a value out of range, or a gain for a controller without one.
     """
 
-    def __init__(self, count, controller, rate, gain, decay, initial, warmup, ceilings):
+    def __init__(
+        self,
+        count: int,
+        controller: str,
+        *,
+        learning_rate: float | None,
+        proportional_gain: float | None,
+        decay: float,
+        initial: float,
+        warmup: int,
+        ceilings: Sequence[float],
+    ) -> None:
         super().__init__(name="multipliers", dtype="float32")
         if controller not in CONTROLLERS:
             raise UsageError(describe_unknown("controller", controller, CONTROLLERS))
-        for name, value, good in (
-            ("rate", rate, rate >= 0),
-            ("gain", gain, gain >= 0),
-            ("decay", decay, 0 <= decay < 1),
-            ("lam", initial, 1e-6 <= initial <= 1e6),
-            ("warmup", warmup, warmup >= 0),
-        ):
-            if not good:
-                rule = "between 1e-6 and 1e6" if name == "lam" else "in [0, 1)" if name == "decay" else ">= 0"
-                raise UsageError(f"Expected geco's {name} {rule}. Received: {name}={value}.")
         self.controller, default_rate, default_gain = CONTROLLERS[controller]
-        self.rate, self.gain = rate or default_rate, gain or default_gain
-        self.decay, self.warmup, self.span = decay, int(warmup), SPAN
+        for name, value, is_good, rule in (
+            ("multiplier_learning_rate", learning_rate, learning_rate is None or learning_rate >= 0, ">= 0"),
+            ("proportional_gain", proportional_gain, proportional_gain is None or proportional_gain >= 0, ">= 0"),
+            ("decay", decay, 0 <= decay < 1, "in [0, 1)"),
+            ("initial_multiplier", initial, 1e-6 <= initial <= 1e6, "between 1e-6 and 1e6"),
+            ("warmup", warmup, warmup >= 0, ">= 0"),
+        ):
+            if not is_good:
+                raise UsageError(f"Expected geco's {name} {rule}. Received: {name}={value}.")
+        if proportional_gain is not None and default_gain is None:
+            raise UsageError(
+                f"Expected proportional_gain with the controller pi alone. Received: {controller}, which has none."
+            )
+        self.learning_rate = default_rate if learning_rate is None else learning_rate
+        self.gain = (default_gain or 0.0) if proportional_gain is None else proportional_gain
+        self.decay, self.warmup, self.slow_average_steps = decay, int(warmup), SLOW_AVERAGE_STEPS
         self.log_ceilings = [math.log(ceiling) for ceiling in ceilings]
         start = keras.initializers.Constant(math.log(initial))
         self._log_values = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
@@ -112,27 +145,28 @@ class Multipliers(keras.layers.Layer):
         self._slow = self.add_weight(name="slow", shape=(count,), initializer="zeros", trainable=False)
         self._updates = self.add_weight(name="updates", shape=(), dtype="int32", initializer="zeros", trainable=False)
 
-    def on_train_begin(self, steps):
-        """Say how many steps the training has, before the first: ``pi`` hurries in a short one."""
-        self.span = min(SPAN, max(SHORTEST, steps // SPANS))
+    def on_train_begin(self, steps: int) -> None:
+        """Fit the pace to a training of `steps` steps, before the first: ``pi`` hurries in a short one."""
+        shorter = max(MIN_SLOW_AVERAGE_STEPS, steps // SLOW_AVERAGES_PER_TRAINING)
+        self.slow_average_steps = min(SLOW_AVERAGE_STEPS, shorter)
 
     @property
-    def values(self):
-        """lambda, [J]."""
+    def values(self) -> tf.Tensor:
+        """Return lambda, [J]."""
         return tf.exp(self._log_values)
 
     @property
-    def average(self):
-        """The moving average of the violations, [J], in their own units."""
+    def average(self) -> tf.Tensor:
+        """Return the moving average of the violations, [J], in their own units."""
         return self._average.value
 
-    def update(self, violation, scale):
-        """One step from the batch mean of each violation, [J]; scale [J] > 0 makes it dimensionless."""
+    def update(self, violation: tf.Tensor, scale: Sequence[float]) -> None:
+        """Take one step, given the batch mean of each violation, [J]; scale [J] > 0 makes it dimensionless."""
         violation = tf.stop_gradient(violation)
         violation = tf.where(tf.math.is_finite(violation), violation, self._average)  # NaN would stay for good
         decay = self.decay * tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
         average = decay * self._average + (1.0 - decay) * violation
-        moved = self.controller(self, average / scale, average, self.rate, self.gain)
+        moved = self.controller(self, average / scale, average, self.learning_rate, self.gain)
         moved = tf.clip_by_value(moved, -MAX_LOG_MULTIPLIER, MAX_LOG_MULTIPLIER)
         awake = tf.cast(self._updates >= self.warmup, tf.float32)
         self._log_values.assign(awake * moved + (1.0 - awake) * self._log_values)

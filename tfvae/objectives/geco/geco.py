@@ -1,0 +1,195 @@
+"""GECO: the least KL subject to constraints, by multipliers that find the trade-off (Rezende & Viola, 2018)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from tfvae.distributions.terms import (
+    Terms,
+    average_over_samples,
+    compute_importance_weighted_bound,
+    compute_log_weights,
+)
+from tfvae.errors import UsageError
+from tfvae.models.vae import VAE
+from tfvae.objectives.checks import check_option
+from tfvae.objectives.geco.constraints import Constraint, mean_violations, parse_constraints, stack_violations
+from tfvae.objectives.geco.controllers import Multipliers
+
+DEFAULT_KAPPA = 4.0
+
+
+class GECO(VAE):
+    """min KL subject to constraints, by multipliers that find the trade-off (Rezende & Viola, 2018, arXiv 1810.00597).
+
+    loss = KL + sum_j lambda_j C_j; with a constraint on the KL among them, -E log p(x|z) takes KL's place.
+    The gradient is that of the batch's C, the multipliers follow its moving average.
+
+    Args:
+        kappa: the accepted error |x - g(z)| (root of the sum over pixels in [0, 1]), > 0: the constraint
+            ``re<=kappa``. None: 4, unless constraints are given.
+        constraints: instead of kappa, ``re<=4;kl<=20`` and the like (see `tfvae.objectives.geco.constraints`), or
+            callables in Python. None: kappa alone.
+        controller: ``log``, ``pi``, ``paper`` or ``softplus2`` (see `tfvae.objectives.geco.controllers`).
+        multiplier_learning_rate: step size of log lambda, >= 0. None: the controller's default.
+        proportional_gain: of the ``pi`` controller, >= 0; 0 makes it a pure integral one. None: its default.
+        decay: of the moving average, in [0, 1).
+        initial_multiplier: lambda at the start, in [1e-6, 1e6].
+        warmup: steps during which lambda stays at its initial value, >= 0.
+
+    Example:
+        >>> model = tfvae.build("geco:kappa=4", arch="mlp:latent=32")
+    """
+
+    option_aliases = {
+        "rate": "multiplier_learning_rate",
+        "gain": "proportional_gain",
+        "lam": "initial_multiplier",
+    }
+    legacy_off = {"rate": 0.0, "gain": 0.0, "constraints": ""}
+    option_requires = {"proportional_gain": {"controller": ("pi",)}, "kappa": {"constraints": (None,)}}
+
+    def __init__(
+        self,
+        *parts: Any,
+        kappa: float | None = None,
+        constraints: str | None = None,
+        controller: str = "pi",
+        multiplier_learning_rate: float | None = None,
+        proportional_gain: float | None = None,
+        decay: float = 0.99,
+        initial_multiplier: float = 1.0,
+        warmup: int = 0,
+        **context: Any,
+    ) -> None:
+        check_option(kappa is None or kappa > 0, "kappa", "> 0", kappa)
+        if kappa is not None and constraints:
+            raise UsageError(
+                f"Expected kappa or constraints. Received: both, kappa={kappa} and constraints={constraints!r}. "
+                f"Write the error among the constraints: re<={kappa}."
+            )
+        super().__init__(*parts, **context)
+        self.kappa = DEFAULT_KAPPA if kappa is None and not constraints else kappa
+        self.constraints_spec, self.controller, self.warmup = constraints, controller, warmup
+        self.multiplier_learning_rate, self.proportional_gain = multiplier_learning_rate, proportional_gain
+        self.decay, self.initial_multiplier = decay, initial_multiplier
+        self.constraints: list[Constraint] = parse_constraints(constraints or f"re<={self.kappa}")
+        self.rate_side = any(constraint.rate_side for constraint in self.constraints)
+        half_pixels = 0.5 * math.prod(self.image_shape)
+        targets = self.multiplier_targets()
+        self.scales = [scale for scale, _ in targets]
+        self.multipliers = Multipliers(
+            len(targets),
+            controller,
+            learning_rate=multiplier_learning_rate,
+            proportional_gain=proportional_gain,
+            decay=decay,
+            initial=initial_multiplier,
+            warmup=warmup,
+            ceilings=[half_pixels / scale if is_pixel_error else math.inf for scale, is_pixel_error in targets],
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VAE:
+        """Rebuild a model from `get_config`; files of version 0.1.0 name a kappa beside constraints, without effect."""
+        if config.get("constraints"):
+            config = {**config, "kappa": None}
+        return super().from_config(config, custom_objects)
+
+    def multiplier_targets(self) -> list[tuple[float, bool]]:
+        """Return (scale, whether it limits the pixels' error) of what each multiplier sees to."""
+        return [(constraint.scale, constraint.pixel_error) for constraint in self.constraints]
+
+    def lagrangian(self, terms: Terms) -> tf.Tensor:
+        """Return sum_j lambda_j C_j, [K, B]."""
+        return tf.tensordot(self.multipliers.values, stack_violations(self.constraints, terms), axes=1)
+
+    def weighted_violations(self, terms: Terms) -> tf.Tensor:
+        """Return the violations as the loss averages them over K, [J, K, B]."""
+        return stack_violations(self.constraints, terms)
+
+    def objective(self, terms: Terms) -> tf.Tensor:
+        """Return the Lagrangian of each image, [B], nats per image."""
+        base = -average_over_samples(terms.log_px) if self.rate_side else terms.kl
+        return base + average_over_samples(self.lagrangian(terms))
+
+    def on_train_begin(self, steps: int) -> None:
+        """Let the controller fit its pace to a training of `steps` steps."""
+        self.multipliers.on_train_begin(steps)
+
+    def training_notes(self, steps: int) -> list[str]:
+        """Say that a warm-up longer than the training leaves lambda where it began."""
+        if self.warmup < steps:
+            return []
+        return [
+            f"note: warmup of {self.warmup} steps is not shorter than this training of {steps} steps: "
+            f"lambda stays at {self.initial_multiplier:g}, so no constraint is enforced."
+        ]
+
+    def constraint_stats(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """Return the batch means of the violations, [J]."""
+        return {"violations": mean_violations(self.weighted_violations(terms))}
+
+    def adapt(self, constraint_stats: dict[str, tf.Tensor]) -> None:
+        """Move the multipliers."""
+        self.multipliers.update(constraint_stats["violations"], self.scales)
+
+    def metric_columns(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """Return the columns of every objective, and each constraint's violation, [B]."""
+        violations = tf.reduce_mean(self.weighted_violations(terms), axis=1)  # [J, B]
+        own = {name: violations[j] for j, name in enumerate(self.column_names("constraint"))}
+        return super().metric_columns(terms) | own
+
+    def column_names(self, stem: str) -> list[str]:
+        """Return 'constraint', 'constraint_2', ...: one name a constraint, in their order."""
+        return [stem] + [f"{stem}_{j}" for j in range(2, len(self.constraints) + 1)]
+
+    def state_logs(self) -> dict[str, tf.Tensor]:
+        """Return the multipliers and the moving averages of the violations, a scalar a column."""
+        names = self.column_names("lambda") + self.column_names("constraint_ma")
+        values = tf.concat([self.multipliers.values, self.multipliers.average], axis=0)
+        return {name: values[j] for j, name in enumerate(names)}
+
+
+class GECOIWAE(GECO):
+    """GECO under the importance-weighted posterior q~, which puts weight w~_i = w_i / sum w on sample i.
+
+    loss = KL(q~ || p) + lambda E_q~ C = -L_k + sum_i w~_i log p(x|z_i) + lambda sum_i w~_i C(x, g(z_i)),
+    because L_k = E_q~ log p(x|z) - KL(q~ || p). Public replications have signs and 1/k wrong. The gradient flows
+    through w~ too: it is part of q~. k=1 is GECO, with its KL in closed form.
+
+    Args:
+        k: samples of z per image, >= 1.
+        stop_weights: whether w~ is treated as constant.
+    """
+
+    def __init__(self, *parts: Any, k: int = 5, stop_weights: bool = False, **context: Any) -> None:
+        check_option(k >= 1, "k", ">= 1", k)
+        super().__init__(*parts, **context)
+        self.k, self.stop_weights, self.samples = int(k), stop_weights, int(k)
+
+    def importance_weights(self, terms: Terms) -> tf.Tensor:
+        """Return w~ [K, B], which sums to 1 over K."""
+        weights = tf.nn.softmax(compute_log_weights(terms), axis=0)
+        return tf.stop_gradient(weights) if self.stop_weights else weights
+
+    def objective(self, terms: Terms) -> tf.Tensor:
+        """Return the Lagrangian of each image under q~, [B], nats per image."""
+        if terms.log_px.shape[0] == 1:
+            return super().objective(terms)
+        weights = self.importance_weights(terms)
+        distortion = -tf.reduce_sum(weights * terms.log_px, axis=0)
+        base = (
+            distortion
+            if self.rate_side
+            else -compute_importance_weighted_bound(compute_log_weights(terms)) - distortion
+        )
+        return base + tf.reduce_sum(weights * self.lagrangian(terms), axis=0)
+
+    def weighted_violations(self, terms: Terms) -> tf.Tensor:
+        """Return K w~ C, [J, K, B]: its mean over K is E_q~ C."""
+        samples = tf.cast(tf.shape(terms.log_px)[0], tf.float32)
+        return samples * self.importance_weights(terms) * super().weighted_violations(terms)
