@@ -3,12 +3,18 @@
 Nothing here imports TensorFlow.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import functools
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from tfvae import specs
+from tfvae import part_sources, specs
 from tfvae.errors import UsageError, describe_unknown
+from tfvae.specs import KIND_WORDS, OFF_WORD, Option
 
 BINARIZE = ("none", "static", "dynamic")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -17,98 +23,192 @@ XLA = ("auto", "on", "off")
 FEEDS = ("auto", "resident", "streamed")
 STRATEGIES = ("none", "mirrored", "multi-worker")
 
+# Settings that were called otherwise in 0.1.0: {old name: name}.
+SETTING_ALIASES = {"rate_warmup": "learning_rate_warmup"}
+# Values that say "off" besides None: as flags (--limit 0), and in the files of 0.1.0.
+OFF_VALUES: dict[str, Any] = {"condition": "", "clip_norm": 0.0, "ema": 0.0, "limit": 0, "replicas": 0, "raw_dir": ""}
+# The settings of 0.1.0 in the words that name its folders, see `Config.hash`.
+HASHED_NAMES = (
+    "objective dataset likelihood arch prior condition epochs batch_size learning_rate schedule rate_warmup clip_norm "
+    "ema samples l2 seed binarize dequantize validation limit precision xla feed strategy replicas raw_dir"
+).split()
 
-def make_setting(default, text, choices=None):
+POSITIVE = ("epochs", "batch_size", "learning_rate", "samples", "clip_norm", "limit", "replicas")
+NOT_NEGATIVE = ("l2", "seed", "learning_rate_warmup")
+
+
+def make_setting(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
+    """Return the dataclass field of a setting with its help and the values that are allowed (None: all)."""
     return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
 
 
-def format_flags(values):
-    """{name: value} -> [(flag, value)]; a bool is a switch, its value None."""
-    flags = []
+def format_flags(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return [(flag, value)] of {name: value}; a bool is a switch, its value None; None is written ``none``."""
+    flags: list[tuple[str, Any]] = []
     for name, value in values.items():
         flag = name.replace("_", "-")
         switch = isinstance(value, bool)
-        flags.append((f"--no-{flag}" if switch and not value else f"--{flag}", None if switch else value))
+        word = OFF_WORD if value is None else value
+        flags.append((f"--no-{flag}" if switch and not value else f"--{flag}", None if switch else word))
     return flags
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Everything that decides a run's numbers. ``objective`` is a spec such as ``geco:kappa=4``."""
+    """Everything that decides a run's numbers; a setting that is off is None.
+
+    Args:
+        objective: a spec such as ``geco:kappa=4``, or the import path of an own class with its options.
+        dataset: a name of ``tfvae data list``, with its options.
+
+    The other settings are those of ``tfvae train OBJECTIVE --help``, with ``_`` for ``-``.
+
+    Example:
+        >>> Config(objective="geco:kappa=4", epochs=2).objective_name
+        'geco'
+    """
 
     objective: str = make_setting("elbo", "what is minimised: name:option=value,...")
-    dataset: str = make_setting("fashion_mnist", "see  tfvae data list")
-    likelihood: str = make_setting("auto", "p(x|z); auto: the objective's own default")
-    arch: str = make_setting("mlp", "q(z|x) and the decoder")
+    dataset: str = make_setting("fashion_mnist", "a name from  tfvae data list")
+    likelihood: str = make_setting("auto", "p(x|z); auto: the objective chooses")
+    arch: str = make_setting("mlp", "the networks of q(z|x) and of the decoder")
     prior: str = make_setting("normal", "p(z)")
-    condition: str = make_setting(
-        "", "what the model is told beside the image: labels, upsample:N, inpaint:PART, beta:LOW-HIGH, kappa:LOW-HIGH"
+    condition: str | None = make_setting(
+        None, "what the model sees beside the image: labels, upsample:N, inpaint:PART, beta:LOW-HIGH or kappa:LOW-HIGH"
     )
     epochs: int = make_setting(50, "passes over the training split")
     batch_size: int = make_setting(128, "images per step; an epoch has only whole batches")
     learning_rate: float = make_setting(1e-3, "Adam's step size")
-    schedule: str = make_setting("constant", "of the learning rate", SCHEDULES)
-    rate_warmup: int = make_setting(0, "steps over which the learning rate grows from 0")
-    clip_norm: float = make_setting(0.0, "clip gradients to this global norm; 0: off")
-    ema: float = make_setting(
-        0.0, "decay of an average of the weights, which is what is then used, such as 0.999; 0: off"
+    schedule: str = make_setting("constant", "how the learning rate changes over the training", SCHEDULES)
+    learning_rate_warmup: int = make_setting(0, "steps over which the learning rate grows from 0")
+    clip_norm: float | None = make_setting(None, "clip gradients to this global norm")
+    ema: float | None = make_setting(
+        None, "keep an average of the weights with this decay, such as 0.999, and use it after the training"
     )
-    samples: int = make_setting(1, "draws of z per image in training; iwae and its kin take k")
-    l2: float = make_setting(0.0, "penalty l2 * sum of squared weights")
-    seed: int = make_setting(0, "of weights, noise, shuffling and splits")
-    binarize: str = make_setting("none", "grey levels to {0, 1}: once (static) or anew each step", BINARIZE)
+    samples: int = make_setting(1, "draws of z per image in training; iwae and its variants take k")
+    l2: float = make_setting(0.0, "add l2 * sum of squared weights to the loss")
+    seed: int = make_setting(0, "seed of weights, noise, shuffling and splits")
+    binarize: str = make_setting("none", "draw 0 or 1 by each grey level, once (static) or in each step", BINARIZE)
     dequantize: bool = make_setting(False, "train on (x + u) / 256, u uniform in [0, 1)")
-    validation: float = make_setting(0.1, "share of the training images held out for val_* columns")
-    limit: int = make_setting(0, "use only the first N images of each split; 0: all")
-    precision: str = make_setting("float32", "of layers; likelihoods and KL stay float32", PRECISIONS)
-    xla: str = make_setting("auto", "compile with XLA; auto: as it is measured to be faster on this machine", XLA)
-    feed: str = make_setting("auto", "images on the device, or sent there in pieces; auto: by size", FEEDS)
+    validation: float = make_setting(0.1, "share of the training images held out for the val_* columns")
+    limit: int | None = make_setting(None, "use only the first N images of each split")
+    precision: str = make_setting("float32", "precision of the layers; likelihoods and KL stay float32", PRECISIONS)
+    xla: str = make_setting("auto", "compile with XLA; auto: where it was measured to be faster here", XLA)
+    feed: str = make_setting("auto", "keep the images on the device, or stream them; auto: by size", FEEDS)
     strategy: str = make_setting("none", "share each batch among GPUs (mirrored) or machines (TF_CONFIG)", STRATEGIES)
-    replicas: int = make_setting(0, "of mirrored: how many GPUs, or parts of the CPU; 0: all GPUs")
-    raw_dir: str = make_setting("", "folder with original data files (or TFVAE_RAW_DIR)")
+    replicas: int | None = make_setting(None, "with --strategy mirrored: how many GPUs, or parts of the CPU")
+    raw_dir: str | None = make_setting(None, "folder with original data files (or set TFVAE_RAW_DIR)")
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            self._check(field, getattr(self, field.name))
+    def __post_init__(self) -> None:
+        for name, value in OFF_VALUES.items():
+            if specs.is_same_value(getattr(self, name), value):
+                object.__setattr__(self, name, None)
+        for name, setting in list_settings().items():
+            check_setting(setting, getattr(self, name))
+        self._check_combinations()
 
-    def _check(self, field, value):
-        name, kind = field.name, field.type
-        good = isinstance(value, kind) or kind is float and isinstance(value, int)
-        if not good or isinstance(value, bool) and kind is not bool:
-            raise UsageError(f"Expected {name} to be {kind.__name__}. Received: {value!r}.")
-        choices = field.metadata["choices"]
-        if choices and value not in choices:
-            raise UsageError(describe_unknown(name, value, choices))
-        if name in ("epochs", "batch_size", "learning_rate", "samples") and not value > 0:
-            raise UsageError(f"Expected {name} > 0. Received: {value!r}.")
-        if name in ("l2", "clip_norm", "limit", "seed", "rate_warmup", "replicas") and not value >= 0:
-            raise UsageError(f"Expected {name} >= 0. Received: {value!r}.")
-        if name in ("validation", "ema") and not 0 <= value < 1:
-            raise UsageError(f"Expected 0 <= {name} < 1. Received: {value!r}.")
+    def _check_combinations(self) -> None:
+        """Refuse settings that would have no effect, or another than their help says, beside the others."""
+        if self.replicas is not None and self.strategy != "mirrored":
+            raise UsageError(
+                f"Expected replicas only with strategy=mirrored. Received: replicas={self.replicas}, "
+                f"strategy={self.strategy}. Leave replicas out, or use strategy=mirrored."
+            )
+        if self._wants_gaussian_of_binary_pixels():
+            raise UsageError(
+                f"Expected grey pixels with objective sigma, whose likelihood is gaussian:sigma=optimal. Received: "
+                f"binarize={self.binarize}. Use objective beta, binarize=none, or name a likelihood, such as bernoulli."
+            )
+
+    def _wants_gaussian_of_binary_pixels(self) -> bool:
+        return self.objective_name == "sigma" and self.likelihood == "auto" and self.binarize != "none"
 
     @classmethod
-    def from_dict(cls, values):
-        """The config that `values` describes; an unknown key is refused with the nearest known one."""
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """Return the config that `values` describes, those of a config.json of 0.1.0 too.
+
+        Old names and values are translated, and old settings that had no effect are left out.
+
+        Args:
+            values: {name of a setting: value}; what is missing has its default.
+
+        Raises:
+            UsageError: an unknown setting, or a value that is not allowed.
+
+        Example:
+            >>> Config.from_dict({"rate_warmup": 10, "limit": 0}).learning_rate_warmup
+            10
+        """
+        values = {SETTING_ALIASES.get(key, key): value for key, value in values.items()}
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in known:
                 raise UsageError(describe_unknown("a setting", key, known))
+        for kind in part_sources.TABLES:
+            if isinstance(values.get(kind), str):
+                values[kind] = part_sources.translate_spec(kind, values[kind])
+        if values.get("strategy", "none") != "mirrored":
+            values.pop("replicas", None)
+        name = str(values.get("objective", "")).partition(":")[0]
+        if name == "sigma" and values.get("likelihood", "auto") == "auto" and values.get("binarize", "none") != "none":
+            values["likelihood"] = "bernoulli"  # what 0.1.0 took for binary pixels
         return cls(**values)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
+        """Return {setting: value}, as config.json has it."""
         return dataclasses.asdict(self)
 
-    def flags(self):
-        """[(flag, value)] of ``tfvae train OBJECTIVE`` for what differs from the defaults; value None: a switch."""
+    def flags(self) -> list[tuple[str, Any]]:
+        """Return [(flag, value)] of ``tfvae train OBJECTIVE`` for what is not the default; value None: a switch."""
         plain = Config().to_dict()
         return format_flags({k: v for k, v in self.to_dict().items() if k != "objective" and v != plain[k]})
 
     @property
-    def hash(self):
-        """Eight hex digits that name the content."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+    def hash(self) -> str:
+        """Eight hex digits that name the content; the same as in 0.1.0, whose folders they name."""
+        old_names = {name: old for old, name in SETTING_ALIASES.items()}
+        values = {old_names.get(k, k): OFF_VALUES.get(k) if v is None else v for k, v in self.to_dict().items()}
+        values |= {kind: part_sources.restore_old_words(kind, values[kind]) for kind in part_sources.TABLES}
+        plain = Config().to_dict() if values.keys() - set(HASHED_NAMES) else {}
+        hashed = {k: v for k, v in values.items() if k in HASHED_NAMES or v != plain.get(k)}
+        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
-    def objective_name(self):
+    def objective_name(self) -> str:
+        """The objective without its options."""
         return specs.parse_spec(self.objective)[0]
+
+
+@functools.cache
+def list_settings() -> dict[str, Option]:
+    """Return {name: `Option`} of all settings, their help and allowed values included."""
+    settings = {}
+    for field in dataclasses.fields(Config):
+        option = specs.make_option(field.name, field.default, str(field.type), field.metadata["help"])
+        settings[field.name] = dataclasses.replace(option, choices=field.metadata["choices"])
+    return settings
+
+
+def check_setting(setting: Option, value: Any) -> None:
+    """Refuse a value of another kind, not among the choices, or out of range.
+
+    Raises:
+        UsageError: as above.
+    """
+    name = setting.name
+    whole = setting.kind is not int or value is None or isinstance(value, int)
+    if not whole or not setting.accepts(value):
+        words = KIND_WORDS[setting.kind] + ", or None" * setting.optional
+        raise UsageError(f"Expected {name} to be {words}. Received: {value!r}.")
+    if value is None:
+        return
+    if setting.choices and value not in setting.choices:
+        raise UsageError(describe_unknown(name, value, setting.choices))
+    if setting.kind is str and not isinstance(value, str):
+        raise UsageError(f"Expected {name} to be a word. Received: {value!r}.")
+    if name in POSITIVE and not value > 0:
+        raise UsageError(f"Expected {name} > 0. Received: {value!r}.")
+    if name in NOT_NEGATIVE and not value >= 0:
+        raise UsageError(f"Expected {name} >= 0. Received: {value!r}.")
+    if name in ("validation", "ema") and not 0 <= value < 1:
+        raise UsageError(f"Expected 0 <= {name} < 1. Received: {value!r}.")

@@ -1,6 +1,9 @@
-"""Errors a user can cause: one sentence each (expected, received, way out) and an exit code."""
+"""Errors that a user can cause: one sentence each (expected, received, way out) and an exit code."""
+
+from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
 
 class TfvaeError(Exception):
@@ -28,7 +31,7 @@ class IntegrityError(TfvaeError):
 
 
 class UntrustedError(TfvaeError):
-    """A file that might do more than compute, and nobody said that it may."""
+    """A file that might do more than compute, or names foreign code, and that the user did not say to trust."""
 
     exit_code = 5
 
@@ -44,13 +47,29 @@ class StorageError(TfvaeError, OSError):
 
     exit_code = 7
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
-def describe_unknown(what, received, choices):
-    """The sentence for a name that is not in a table, with the nearest one that is."""
+def describe_unknown(what: str, received: object, choices: Iterable[str]) -> str:
+    """Return the sentence for a name that is not in a table, with the nearest one that is, if one is close.
+
+    Args:
+        what: what the name is of, "an option".
+        received: the name.
+        choices: the names in the table.
+
+    Example:
+        >>> describe_unknown("arch", "mpl", ["conv", "mlp"])
+        "Expected arch to be one of conv, mlp. Received: 'mpl'. Did you mean 'mlp'?"
+    """
     choices = sorted(choices)
-    near = difflib.get_close_matches(str(received), choices, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Expected {what} to be one of {', '.join(choices)}. Received: {received!r}.{hint}"
+    return (
+        f"Expected {what} to be one of {', '.join(choices)}. Received: {received!r}.{suggest_name(received, choices)}"
+    )
+
+
+def suggest_name(received: object, choices: Iterable[str]) -> str:
+    """Return " Did you mean ...?" with the choice that is spelt most alike; "" where none is close."""
+    near = difflib.get_close_matches(str(received), list(choices), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

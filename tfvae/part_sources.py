@@ -160,6 +160,16 @@ def translate_spec(kind: str, spec: str) -> str:
     return spec if effective == options else specs.format_spec(name, effective)
 
 
+def restore_old_words(kind: str, spec: str) -> str:
+    """Return a spec with its options by their names in 0.1.0."""
+    name, options = specs.parse_spec(spec)
+    part = read_parts(kind).get(name)
+    old_names = {new: old for old, new in part.aliases.items()} if part else {}
+    if not old_names.keys() & options.keys():
+        return spec
+    return specs.format_spec(name, {old_names.get(key, key): value for key, value in options.items()})
+
+
 def read_defaults(kind: str, name: str) -> dict[str, object]:
     """Return {option: default} of a built-in part; {} for a class of the user's own."""
     part = read_parts(kind).get(name)

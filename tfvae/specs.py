@@ -18,16 +18,17 @@ from typing import Any
 
 from tfvae.errors import UsageError, describe_unknown
 
-# The axes of a model, and the group of entry points in which packages register names of their own.
+# The axes of a model and its data, with the groups of entry points in which packages register names of their own.
 ENTRY_POINT_GROUPS = {
     "objective": "tfvae.objectives",
     "likelihood": "tfvae.likelihoods",
     "arch": "tfvae.architectures",
     "prior": "tfvae.priors",
+    "dataset": "tfvae.datasets",
 }
 
 # Keyword arguments that the model hands to a part; a spec cannot set them, though they have defaults.
-PROVIDED_ARGUMENTS = ("context", "context_maps")
+PROVIDED_ARGUMENTS = ("context_width", "context_map_shape")
 
 KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 KIND_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}

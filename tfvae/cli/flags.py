@@ -1,53 +1,80 @@
 """Flags: what every parser of the command line is made of."""
 
+from __future__ import annotations
+
 import argparse
 import math
 import re
+import shutil
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from tfvae.errors import UsageError, describe_unknown
+from tfvae.specs import OFF_WORD, Option
 
 LATEST = "runs/latest"
 
 
-def layout(prog):
-    """Help with texts as they are and room for the longest flag."""
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=110)
+class HelpFormatter(argparse.HelpFormatter):
+    """Help as wide as the terminal: paragraphs are wrapped, lines that begin with two spaces are kept as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = []
+        for line in text.splitlines():
+            keep = line.startswith("  ") or not line
+            lines += [line] if keep else textwrap.wrap(line, width, break_on_hyphens=False)
+        return "\n".join(indent + line for line in lines)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
+def get_help_width() -> int:
+    """Return how many columns the lines of a help page may have."""
+    return shutil.get_terminal_size().columns - 2
 
 
 class Parser(argparse.ArgumentParser):
     """argparse with errors of one sentence instead of usage dumps, and without abbreviated flags."""
 
-    def __init__(self, **kwargs):
-        super().__init__(allow_abbrev=False, formatter_class=layout, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **kwargs)
         self.set_defaults(parser=self)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see  {self.prog} --help")
 
-    def _check_value(self, action, value):  # where argparse itself compares a value with the choices
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # where argparse compares with the choices
         if action.choices is not None and value not in action.choices:
-            what = (action.option_strings or [action.metavar])[0]
+            what = str((action.option_strings or [action.metavar])[0])
             raise UsageError(describe_unknown(what, value, action.choices))
 
 
-def whole(least):
-    """A parser of whole numbers >= least."""
+# --- values ------------------------------------------------------------------------------------------------------
 
-    def parse(text):
+
+def make_integer_parser(least: int | None) -> Callable[[str], int]:
+    """Return a parser of whole numbers >= `least`; None: of all."""
+
+    def parse_integer(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = None
         if value is None or least is not None and value < least:
-            bound = "" if least is None else f" >= {least}"
-            raise argparse.ArgumentTypeError(f"expected a whole number{bound}, received {text!r}")
+            limit = "" if least is None else f" >= {least}"
+            raise argparse.ArgumentTypeError(f"expected a whole number{limit}, received {text!r}")
         return value
 
-    return parse
+    return parse_integer
 
 
-def number(text):
-    """A finite float; 4.0 is 4, so that specs stay short."""
+def parse_number(text: str) -> float:
+    """Return a finite number; 4.0 is the integer 4, so that specs stay short."""
     try:
         value = float(text)
     except ValueError:
@@ -57,60 +84,115 @@ def number(text):
     return int(value) if value.is_integer() else value
 
 
-def not_negative(text):
-    value = number(text)
+def parse_positive_number(text: str) -> float:
+    """Return a finite number >= 0."""
+    value = parse_number(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"expected a number >= 0, received {text!r}")
     return value
 
 
-def add_setting(parser, name, default, text, choices=None, many=False):
-    """The flag of one setting: --name VALUE, or --name and --no-name for a switch; `many`: of a list of values."""
-    flag, text = name.replace("_", "-"), text.replace("%", "%%")
-    if isinstance(default, bool):
-        text += f" (--no-{flag}: off; {'both: both; ' if many else ''}default: {'on' if default else 'off'})"
-        for word, const, shown in ((flag, True, text), (f"no-{flag}", False, argparse.SUPPRESS)):
+def make_value_parser(option: Option) -> Callable[[str], Any]:
+    """Return a parser of the values of an option; ``none`` is None where the option can be off."""
+    parse: Callable[[str], Any] = {int: make_integer_parser(None), float: parse_number}.get(option.kind, str)
+
+    def parse_value(text: str) -> Any:
+        return None if option.optional and text.lower() == OFF_WORD else parse(text)
+
+    return parse_value
+
+
+# --- flags of settings -------------------------------------------------------------------------------------------
+
+
+def add_setting(parser: argparse._ActionsContainer, option: Option, many: bool = False, hidden_name: str = "") -> None:
+    """Add the flag of a setting: --name VALUE, or --name and --no-name for a switch.
+
+    Args:
+        option: its name, kind, default and help.
+        many: the flag takes a list of values.
+        hidden_name: an old word for the setting: a flag of that name, not in the help, whose default is None.
+    """
+    name, hidden = hidden_name or option.name, bool(hidden_name)
+    flag, text = name.replace("_", "-"), describe_option(option)
+    if option.kind is bool:
+        text += f" (--no-{flag}: off; {'both: both; ' if many else ''}default: {'on' if option.default else 'off'})"
+        default = None if hidden else option.default
+        for word, const, shown in ((flag, True, not hidden), (f"no-{flag}", False, False)):
             how = {"action": "append_const"} if many else {"action": "store_const", "default": default}
-            parser.add_argument(f"--{word}", dest=name, const=const, help=shown, **how)
+            parser.add_argument(f"--{word}", dest=name, const=const, help=text if shown else argparse.SUPPRESS, **how)
         return
-    kind, metavar = {int: (whole(None), "N"), float: (number, "X"), str: (str, "TEXT")}[type(default)]
-    shown = default if default != "" else "none"
+    metavar = {int: "N", float: "X"}.get(option.kind, "TEXT")
+    parse = make_value_parser(option)
+    settings: dict[str, Any] = {"type": parse, "default": None if hidden else option.default}
+    if option.choices:
+        settings["choices"] = option.choices
     if many:
-        how = {"action": Several, "kind": kind, "among": choices}
-        metavar = f"{metavar},..." if kind is not str else metavar
+        settings = {"action": ListAction, "parse": parse, "option": option}
+        metavar = f"{metavar},..." if option.kind is not str else metavar
+    metavar = f"{{{','.join(option.choices)}}}" if option.choices else metavar
+    parser.add_argument(f"--{flag}", dest=name, metavar=metavar, help=argparse.SUPPRESS if hidden else text, **settings)
+
+
+def describe_option(option: Option) -> str:
+    """Return the help of an option with its default, as argparse wants it."""
+    if option.kind is bool or "None:" in option.help:  # the help says itself what None is: the default
+        shown = ""
     else:
-        how = {"type": kind, "default": default, "choices": choices}
-    metavar = f"{{{','.join(choices)}}}" if choices else metavar
-    parser.add_argument(f"--{flag}", dest=name, metavar=metavar, help=f"{text} (default: {shown})", **how)
+        shown = f" (default: {'off' if option.default is None else option.default})"
+    return option.help.replace("None:", "Default:").replace("%", "%%") + shown
 
 
-class Several(argparse.Action):
+def add_old_flags(
+    parser: argparse._ActionsContainer, aliases: Mapping[str, str], options: Mapping[str, Option], many: bool = False
+) -> None:
+    """Add a hidden flag for each old word of a setting.
+
+    Args:
+        aliases: {old word: name}.
+        options: {name: `Option`}.
+    """
+    for word, name in aliases.items():
+        if name in options:
+            add_setting(parser, options[name], many, hidden_name=word)
+
+
+class ListAction(argparse.Action):
     """A flag with a list of values, see `split_values`; repeated, its lists are joined.
 
     Args:
-        kind: parses one value. among: the words that are allowed, or None.
+        parse: parses one value.
+        option: the setting, whose `choices` are allowed.
     """
 
-    def __init__(self, *args, kind, among, **rest):
+    def __init__(self, *args: Any, parse: Callable[[str], Any], option: Option, **rest: Any) -> None:
         super().__init__(*args, **rest)
-        self.kind, self.among = kind, among
+        self.parse, self.option = parse, option
 
-    def __call__(self, parser, namespace, text, option_string=None):
-        found = getattr(namespace, self.dest) or []
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        text: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        earlier = getattr(namespace, self.dest) or []
+        choices = self.option.choices
         try:
-            values = [self.kind(one) for one in split_values(text, self.kind is str and not self.among)]
+            values = [self.parse(one) for one in split_values(str(text), self.option.kind is str and not choices)]
         except argparse.ArgumentTypeError as error:
             raise argparse.ArgumentError(self, str(error)) from None
         for value in values:
-            if self.among and value not in self.among:
-                raise UsageError(describe_unknown(option_string, value, self.among))
-        setattr(namespace, self.dest, found + values)
+            if choices and value not in choices:
+                raise UsageError(describe_unknown(str(option_string), value, choices))
+        setattr(namespace, self.dest, earlier + values)
 
 
-def split_values(text, specs=False):
-    """'3,4,5' -> ['3', '4', '5']. Where `specs` are allowed, 'mlp,conv' are two, 'mlp:widths=8,latent=2' is one.
+def split_values(text: str, specs: bool = False) -> list[str]:
+    """Split '3,4,5' into ['3', '4', '5'].
 
-    A list of specs with options would be ambiguous: the flag is repeated for those.
+    Where `specs` are allowed, 'mlp,conv' are two and 'mlp:widths=8,latent=2' is one. A list of specs with options would
+    be ambiguous: the flag is repeated for those.
     """
     first, *rest = text.split(",")
     if not specs or all(re.fullmatch(r"[\w.+-]+", word) for word in (first, *rest)):
@@ -122,75 +204,96 @@ def split_values(text, specs=False):
     )
 
 
-def add_root(parser):
+# --- flags that several verbs share ------------------------------------------------------------------------------
+
+
+def add_root(parser: argparse._ActionsContainer) -> None:
+    """Add --root."""
     parser.add_argument("--root", default="runs", metavar="DIR", help="folder of all runs (default: runs)")
 
 
-def add_run(parser, what="run folder"):
+def add_run_dir(parser: argparse._ActionsContainer) -> None:
+    """Add --run-dir."""
+    text = "the folder to create (default: a new one below --root)"
+    parser.add_argument("--run-dir", default="", metavar="DIR", help=text)
+
+
+def add_run(parser: argparse.ArgumentParser, what: str = "run folder") -> None:
+    """Add the argument RUN and --trust."""
     parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=f"{what} (default: {LATEST})")
+    add_trust(parser)
 
 
-def add_trust(parser):
-    parser.add_argument("--trust", action="store_true", help="load a SavedModel that tfvae cannot vouch for")
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add --trust."""
+    text = "load models from elsewhere that may run code: own classes named in a run, SavedModels not made by tfvae"
+    parser.add_argument("--trust", action="store_true", help=text)
 
 
-def add_picture(parser, name, seed=True, what="run folder"):
-    """What all verbs that make a picture of a run share."""
+def add_picture(parser: argparse.ArgumentParser, name: str, seed: bool = True, what: str = "run folder") -> None:
+    """Add what all verbs share that make a picture of a run."""
     add_run(parser, what)
     parser.add_argument("-o", "--output", default=name, metavar="PNG", help=f"the file to write (default: {name})")
     if seed:
-        parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the draws (default: 0)")
+        add_count(parser, "--seed", 0, "seed of the draws", least=0)
 
 
-def add_temperature(parser):
-    text = "times the prior's stddev (default: 1)"
-    parser.add_argument("--temperature", type=not_negative, default=1, metavar="X", help=text)
+def add_temperature(parser: argparse.ArgumentParser) -> None:
+    """Add --temperature."""
+    text = "multiply the prior's standard deviation by X (default: 1)"
+    parser.add_argument("--temperature", type=parse_positive_number, default=1, metavar="X", help=text)
 
 
-def add_own_images(parser):
-    text = "your own pictures, or folders of them"
+def add_own_images(parser: argparse.ArgumentParser) -> None:
+    """Add --images."""
+    text = "use your own pictures, or folders of them, instead of the data set's"
     parser.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
 
 
-def add_split(parser):
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """Add --split."""
     splits = ("test", "validation", "train")
-    parser.add_argument("--split", choices=splits, default="test", help="which images (default: test)")
+    parser.add_argument("--split", choices=splits, default="test", help="use these images (default: test)")
 
 
-def add_count(parser, flag, default, text, least=1):
-    names = flag.split()
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Add --limit of the images that are measured."""
+    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
+
+
+def add_count(
+    parser: argparse._ActionsContainer, flag: str, default: int | None, text: str, least: int | None = 1
+) -> None:
+    """Add a flag of whole numbers >= `least`; `flag` may hold several words for it."""
     shown = f"{text} (default: {default})" if default is not None else text
-    parser.add_argument(*names, type=whole(least), default=default, metavar="N", help=shown)
+    parser.add_argument(*flag.split(), type=make_integer_parser(least), default=default, metavar="N", help=shown)
 
 
-def add_condition(parser):
-    """What a model with --condition is told; one of them."""
+def add_condition(parser: argparse.ArgumentParser) -> None:
+    """Add --label, --beta and --kappa, of which one sets the condition of the model."""
     group = parser.add_mutually_exclusive_group()
-    text = "of a model with --condition labels: its class, or all: one row a class"
-    group.add_argument("--label", default="", metavar="N", help=text)
-    group.add_argument("--beta", type=not_negative, default=None, metavar="X", help="of one with --condition beta:...")
-    group.add_argument(
-        "--kappa", type=not_negative, default=None, metavar="X", help="of one with --condition kappa:..."
-    )
+    text = "the class to draw, if the model has --condition labels; all: one row for each class"
+    group.add_argument("--label", default=None, metavar="N", help=text)
+    for name in ("beta", "kappa"):
+        text = f"the {name} to draw at, if the model has --condition {name}:LOW-HIGH"
+        group.add_argument(f"--{name}", type=parse_positive_number, default=None, metavar="X", help=text)
 
 
-def add_json(parser):
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
 
 
-def add_place(parser, port, what):
-    """What any server of one model needs to know."""
+def add_server(parser: argparse.ArgumentParser, port: int, what: str) -> None:
+    """Add what any server of one model needs to know.
+
+    Args:
+        port: the default port.
+        what: what answers there, for the help.
+    """
     add_run(parser, what="run folder, SavedModel or zoo:NAME")
-    add_trust(parser)
-    add_count(parser, "--port", port, f"of {what}; 0: any free one", least=0)
+    add_count(parser, "--port", port, f"port of {what}; 0: any free one", least=0)
     text = "address to listen on (default: 127.0.0.1, this machine alone)"
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text)
-    text = "of the model in URLs (default: the SavedModel's folder; model for a run)"
+    text = "name of the model in URLs (default: the SavedModel's folder; model for a run)"
     parser.add_argument("--name", default="", metavar="NAME", help=text)
-
-
-def add_serving(parser):
-    add_place(parser, 8501, "the REST API")
-    text = "auto (default): TensorFlow Serving's tensorflow_model_server where it is installed, else python"
-    backends = ("auto", "tensorflow_model_server", "python")
-    parser.add_argument("--backend", choices=backends, default="auto", metavar="BACKEND", help=text)

@@ -1,100 +1,108 @@
 """The verbs that only look: data, runs, inspect, doctor. TensorFlow is imported by the last two alone."""
 
+from __future__ import annotations
+
+import argparse
 import csv
-import json
 import os
 import pathlib
 import shutil
 import time
+from typing import Any
 
 from tfvae import datasets
+from tfvae.cli.output import print_json, print_table
 from tfvae.datasets import catalogue, cifar_archive, idx_files, prepared_copies, tfds_source
 from tfvae.errors import TfvaeError, UsageError
 from tfvae.runtime import files
 from tfvae.runtime.environment import describe_environment, import_tensorflow
-from tfvae.runtime.tables import format_cell, format_table, to_json_value
+from tfvae.runtime.tables import format_cell, to_json_value
 from tfvae.zoo import resolve
 
 RUN_COLUMNS = ("run", "status", "dataset", "objective", "epochs", "elbo", "rate", "sq_err")
 
 
-def data(args):
-    """``tfvae data list|prepare|info``."""
+def print_report(report: dict[str, Any], as_json: bool = False) -> int:
+    """Print {name: value} as a table of two columns, or as JSON; return the exit code 0."""
+    if as_json:
+        print_json(report)
+    else:
+        print_table([(name, format_cell(value)) for name, value in report.items()], has_header=False)
+    return 0
+
+
+def data(args: argparse.Namespace) -> int:
+    """Run ``tfvae data list|prepare|info`` and return the exit code."""
     if args.action == "list":
         entries = datasets.names()
-        rows = [tuple(entries[0])] + [
-            tuple(format_cell(value or None) for value in entry.values()) for entry in entries
-        ]
-        print(format_table(rows))
+        cells = [tuple(format_cell(value or None) for value in entry.values()) for entry in entries]
+        print_table([tuple(entries[0]), *cells])
         return 0
     if not args.name:
         raise UsageError(f"Expected a name, as in  tfvae data {args.action} fashion_mnist. Received: none.")
     datasets.check_name(args.name)
     if args.action == "prepare":
         print(datasets.prepare(args.name, raw_dir=args.raw_dir))
-    else:
-        print(
-            format_table([(key, format_cell(value)) for key, value in datasets.info(args.name, args.raw_dir).items()])
-        )
-    return 0
+        return 0
+    return print_report(datasets.info(args.name, args.raw_dir))
 
 
-def find_runs(root):
-    """Run folders below `root`, oldest first; links such as ``latest`` are not followed."""
-    found = []
-    for folder, folders, files in os.walk(root):
-        if "config.json" in files and "STATUS" in files:
+def find_runs(root: str) -> list[pathlib.Path]:
+    """Return the run folders below `root`, oldest first; links such as ``latest`` are not followed."""
+    paths = []
+    for folder, folders, names in os.walk(root):
+        if "config.json" in names and "STATUS" in names:
             folders.clear()
-            found.append(pathlib.Path(folder))
-    return sorted(found, key=lambda path: (path / "config.json").stat().st_mtime)
+            paths.append(pathlib.Path(folder))
+    return sorted(paths, key=lambda path: (path / "config.json").stat().st_mtime)
 
 
-def describe_run(path):
-    """{column: value} of a run folder: settings, status, last row; damage is said, not raised."""
-    found = {"run": str(path), "status": "damaged"}
+def describe_run(path: pathlib.Path) -> dict[str, Any]:
+    """Return {column: value} of a run folder: settings, status, last row; damage is reported, not raised."""
+    report: dict[str, Any] = {"run": str(path), "status": "damaged"}
     try:
-        found |= files.read_json(path / "config.json")
-        found["status"] = (path / "STATUS").read_text().strip()
+        report |= files.read_json(path / "config.json")
+        report["status"] = (path / "STATUS").read_text().strip()
         with open(path / "metrics.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         last = {name: float(value) for name, value in rows[-1].items()} if rows else {}
     except FileNotFoundError:  # no epoch is finished yet
         last = {}
     except (OSError, ValueError, TypeError, TfvaeError) as error:
-        return found | {"damage": str(error)}
-    done = int(last.pop("epoch", 0))
-    return found | last | {"epochs": f"{done}/{found.get('epochs', '?')}"}
+        return report | {"damage": str(error)}
+    finished_epochs = int(last.pop("epoch", 0))
+    return report | last | {"epochs": f"{finished_epochs}/{report.get('epochs', '?')}"}
 
 
-def runs(args):
-    """``tfvae runs [list|show RUN]``."""
+def runs(args: argparse.Namespace) -> int:
+    """Run ``tfvae runs [list|show RUN]`` and return the exit code."""
     if args.action == "show":
         path = pathlib.Path(args.run)
         if not (path / "config.json").is_file():
             raise UsageError(f"Expected a run folder. Received: {path}. List them with  tfvae runs")
-        print(format_table([(name, format_cell(value)) for name, value in describe_run(path.resolve()).items()]))
-        return 0
-    found = [describe_run(path) for path in find_runs(args.root)]
-    if not found:
+        return print_report(describe_run(path.resolve()))
+    reports = [describe_run(path) for path in find_runs(args.root)]
+    if not reports:
         print(f"no runs in {args.root}; begin one with  tfvae train geco --dataset digits")
         return 0
-    print(format_table([RUN_COLUMNS, *(tuple(format_cell(run.get(name)) for name in RUN_COLUMNS) for run in found)]))
+    print_table([RUN_COLUMNS, *([format_cell(report.get(name)) for name in RUN_COLUMNS] for report in reports)])
     return 0
 
 
-def probe_xla(tf):
-    """'ok', or why XLA cannot compile here."""
+def probe_xla(tf: Any) -> str:
+    """Return 'ok', or why XLA cannot compile here."""
     try:
         twice = tf.function(lambda x: 2.0 * x, jit_compile=True)
         return "ok" if float(twice(tf.constant(1.5))) == 3.0 else "computes wrongly"
-    except Exception as error:  # whatever the compiler finds missing is the finding
+    except Exception as error:  # whatever the compiler finds missing is the answer
         return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def examine():
-    """What reports of problems need: versions, devices, XLA, space, data; no names of people or hosts."""
+def describe_machine() -> dict[str, Any]:
+    """Return what reports of problems need: versions, devices, XLA, space, data; no names of people or hosts."""
     begun = time.monotonic()
-    report = {"cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    report: dict[str, Any] = {"cores_usable": cores}
     try:
         tf = import_tensorflow()
         report |= describe_environment()
@@ -107,12 +115,12 @@ def examine():
     except Exception as error:  # a broken installation is what a doctor is asked about
         report["tensorflow_import"] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     report["disk_free_gb"] = round(shutil.disk_usage(".").free / 1e9, 1)
-    report["data_found"] = [name for name in catalogue.CATALOGUE if is_here(name)]
+    report["data_found"] = [name for name in catalogue.CATALOGUE if is_on_disk(name)]
     return report | {"seconds": round(time.monotonic() - begun, 1)}
 
 
-def is_here(name):
-    """Whether a data set lies on this disk, prepared or as original files; its content is not checked."""
+def is_on_disk(name: str) -> bool:
+    """Return whether a data set lies on this disk, prepared or as original files; its content is not checked."""
     if prepared_copies.get_copy_folder(name).is_dir() or (tfds_source.get_tfds_folder() / name).is_dir():
         return True
     try:
@@ -121,31 +129,22 @@ def is_here(name):
         return False
 
 
-def inspect(args):
-    """``tfvae inspect SAVEDMODEL|RUN``."""
+def inspect(args: argparse.Namespace) -> int:
+    """Run ``tfvae inspect SAVEDMODEL|RUN`` and return the exit code."""
     from tfvae.export import savedmodel
 
     folder = resolve.resolve_model_folder(args.path)
     if savedmodel.find_savedmodel(folder) != folder:
-        report = to_json_value(describe_run(folder.resolve()))
-        print(
-            json.dumps(report)
-            if args.json
-            else format_table([(key, format_cell(value)) for key, value in report.items()])
-        )
-        return 0
+        return print_report(to_json_value(describe_run(folder.resolve())), args.json)
     import_tensorflow()
     report = savedmodel.describe_savedmodel(folder)
-    print(json.dumps(report) if args.json else format_table(list(savedmodel.format_report_rows(report))))
+    if args.json:
+        print_json(report)
+    else:
+        print_table(list(savedmodel.format_report_rows(report)), has_header=False)
     return 0
 
 
-def doctor(args):
-    """``tfvae doctor``."""
-    report = to_json_value(examine())
-    print(
-        json.dumps(report)
-        if args.json
-        else format_table([(name, format_cell(value)) for name, value in report.items()])
-    )
-    return 0
+def doctor(args: argparse.Namespace) -> int:
+    """Run ``tfvae doctor`` and return the exit code."""
+    return print_report(to_json_value(describe_machine()), args.json)

@@ -1,264 +1,250 @@
-"""The verbs of the command line: what each is, its flags, and the function that does it.
+"""The verbs of the command line: what each does, its flags, and the function that runs it.
 
-Nothing here imports TensorFlow, NumPy or the parts: flags come from `Config` and from the parts' signatures.
+Nothing here imports TensorFlow, NumPy or the parts: flags come from `Config` and from the parts' source.
 """
 
-import dataclasses
+from __future__ import annotations
 
-from tfvae import specs
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
 from tfvae.cli.flags import (
+    LATEST,
     add_condition,
     add_count,
     add_json,
+    add_limit,
     add_own_images,
     add_picture,
-    add_place,
     add_root,
     add_run,
-    add_serving,
-    add_setting,
+    add_run_dir,
+    add_server,
     add_split,
     add_temperature,
     add_trust,
-    not_negative,
+    parse_positive_number,
 )
-from tfvae.config import Config
-
-OBJECTIVES = specs.TABLES["objective"]
+from tfvae.cli.objective_parsers import build_sweep, build_train
 
 
-def parts_help():
-    """The names that --likelihood, --arch and --prior take, with their options."""
-    lines = ["parts, written name or name:option=value,...  with these options and defaults:"]
-    for kind in ("likelihood", "arch", "prior"):
-        for name, (_, options) in specs.read_signatures(*specs.TABLES[kind]).items():
-            shown = ", ".join(f"{key}={value}" for key, value in options.items())
-            lines.append(f"  --{kind:<12}{name:<22}{shown}".rstrip())
-    return "\n".join(lines)
-
-
-def add_objectives(parser, epilog, many=False):
-    """A parser for each objective: its own options, then the settings of every run: -> its group for the place.
-
-    Args:
-        many: each flag takes a list of values.
-    """
-    commands = parser.add_subparsers(dest="objective", metavar="OBJECTIVE", required=True, title="objectives")
-    for name, (summary, options) in specs.read_signatures(*OBJECTIVES).items():
-        child = commands.add_parser(name, help=summary.replace("%", "%%"), description=summary, epilog=epilog)
-        texts = specs.read_part_texts(*OBJECTIVES, name)
-        own = child.add_argument_group(f"options of {name}")
-        for option, default in options.items():
-            add_setting(own, option, default, texts.get(option, ""), many=many)
-        group = child.add_argument_group("settings")
-        for field in dataclasses.fields(Config):
-            if field.name != "objective":
-                add_setting(group, field.name, field.default, field.metadata["help"], field.metadata["choices"], many)
-        child.set_defaults(own=options)
-        yield child.add_argument_group("place")
-
-
-def build_train(parser):
-    for place in add_objectives(parser, parts_help()):
-        place.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
-        add_root(place)
-        text = "begin anew where an unfinished run of these settings exists"
-        place.add_argument("--new", action="store_true", help=text)
-        place.add_argument("--dry-run", action="store_true", help="print the settings as JSON and stop")
-
-
-def build_sweep(parser):
-    epilog = "values: --kappa 3,4,5, --arch mlp,conv; specs with options: --arch mlp:widths=64,latent=8 --arch conv"
-    for place in add_objectives(parser, f"{epilog}\n\n{parts_help()}", many=True):
-        add_root(place)
-        add_count(place, "--jobs", 1, "runs side by side")
-        text = "also write what  tfvae compare  writes into this folder"
-        place.add_argument("-o", "--output", default="", metavar="DIR", help=text)
-        place.add_argument("--dry-run", action="store_true", help="print the runs and stop")
-
-
-def build_compare(parser):
+def build_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
     text = "the folder to write (default: comparison)"
     parser.add_argument("-o", "--output", default="comparison", metavar="DIR", help=text)
     add_split(parser)
-    add_count(parser, "--samples", 100, "K, draws of z per image for the bound on log p(x)")
-    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
+    add_draws(parser)
+    add_limit(parser)
+    add_trust(parser)
     add_json(parser)
 
 
-def build_resume(parser):
+def add_draws(parser: argparse.ArgumentParser) -> None:
+    add_count(parser, "--samples", 100, "draws of z per image for the bound on log p(x)")
+
+
+def build_resume(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    add_count(parser, "--epochs", None, "train up to this epoch instead of the one asked for at the start")
+    add_count(parser, "--epochs", None, "train up to this epoch instead of the one set at the start")
 
 
-def build_second_stage(parser):
+def build_second_stage(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     prior = "mixture:components=100"
-    parser.add_argument("--prior", default=prior, metavar="SPEC", help=f"what to fit (default: {prior})")
-    parser.add_argument("--run-dir", default="", metavar="DIR", help="the folder to create; default: below --root")
+    parser.add_argument("--prior", default=prior, metavar="SPEC", help=f"the prior to fit (default: {prior})")
+    add_run_dir(parser)
     add_root(parser)
 
 
-def build_evaluate(parser):
+def build_evaluate(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     add_split(parser)
     add_count(parser, "--pictures", 0, "also compare N samples with the split's images", least=0)
-    text = "whose features compare them: lenet (of the data set's labels), inception, or a SavedModel (default: lenet)"
+    text = (
+        "compare them by the features of lenet (trained on the data set's labels), inception, or a SavedModel "
+        "(default: lenet)"
+    )
     parser.add_argument("--extractor", default="lenet", metavar="NAME", help=text)
-    add_trust(parser)
-    add_count(parser, "--samples", 100, "K, draws of z per image for the bound on log p(x)")
-    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
-    add_count(parser, "--seed", 0, "of the draws", least=0)
+    add_draws(parser)
+    add_limit(parser)
+    add_count(parser, "--seed", 0, "seed of the draws", least=0)
     add_json(parser)
 
 
-def build_sample(parser):
+def build_sample(parser: argparse.ArgumentParser) -> None:
     add_picture(parser, "samples.png", what="run folder, SavedModel or zoo:NAME")
-    add_trust(parser)
-    add_count(parser, "-n --count", 64, "images")
+    add_count(parser, "-n --count", 64, "draw N images")
     add_condition(parser)
     add_temperature(parser)
 
 
-def build_strip(parser):
+def build_strip(parser: argparse.ArgumentParser) -> None:
     add_picture(parser, "strip.png")
-    add_count(parser, "-n --count", 8, "samples, one a row")
-    add_count(parser, "--steps", 0, "how often it draws; 0: as in training", least=0)
+    add_count(parser, "-n --count", 8, "draw N samples, one a row")
+    add_count(parser, "--steps", 0, "draw each in N steps; 0: as in training", least=0)
     add_condition(parser)
     add_temperature(parser)
 
 
-def build_complete(parser):
+def build_complete(parser: argparse.ArgumentParser) -> None:
     add_picture(parser, "completions.png")
     add_split(parser)
-    add_count(parser, "--rows", 8, "images")
-    add_count(parser, "-n --count", 8, "ways to complete each")
+    add_count(parser, "--rows", 8, "complete N images")
+    add_count(parser, "-n --count", 8, "complete each in N ways")
     add_own_images(parser)
 
 
-def build_rd_curve(parser):
+def build_rd_curve(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     add_split(parser)
-    add_count(parser, "--points", 9, "values of beta or kappa", least=2)
-    add_count(parser, "--limit", 0, "use only the first N images; 0: all", least=0)
+    add_count(parser, "--points", 9, "measure at N values of beta or kappa", least=2)
+    add_limit(parser)
 
 
-def build_reconstruct(parser):
+def build_reconstruct(parser: argparse.ArgumentParser) -> None:
     add_picture(parser, "reconstructions.png")
     add_split(parser)
-    add_count(parser, "-n --count", 32, "images")
+    add_count(parser, "-n --count", 32, "reconstruct N images")
     add_own_images(parser)
 
 
-def build_traverse(parser):
+def build_traverse(parser: argparse.ArgumentParser) -> None:
     add_picture(parser, "traversals.png", seed=False)
     add_split(parser)
-    add_count(parser, "--dims", 10, "latent dimensions, the most active ones")
-    add_count(parser, "--steps", 9, "values of each", least=2)
-    add_count(parser, "--index", 0, "which image of the split", least=0)
-    parser.add_argument("--span", type=not_negative, default=3, metavar="X", help="-X to X prior stddevs (default: 3)")
+    add_count(parser, "--dims", 10, "change the N most active latent dimensions")
+    add_count(parser, "--steps", 9, "draw N values of each", least=2)
+    add_count(parser, "--index", 0, "begin at image number N of the split", least=0)
+    text = "go from -X to X standard deviations of the prior (default: 3)"
+    parser.add_argument("--span", type=parse_positive_number, default=3, metavar="X", help=text)
 
 
-def build_interpolate(parser):
+def build_interpolate(parser: argparse.ArgumentParser) -> None:
     add_picture(parser, "interpolations.png", seed=False)
     add_split(parser)
-    add_count(parser, "--rows", 8, "pairs of images")
-    add_count(parser, "--steps", 9, "images in a row", least=2)
+    add_count(parser, "--rows", 8, "connect N pairs of images")
+    add_count(parser, "--steps", 9, "draw N images in each row", least=2)
 
 
-def build_export(parser):
+def build_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("directory", metavar="DIR", help="gets DIR/1, DIR/2, ... as TensorFlow Serving wants them")
-    add_count(parser, "--version", None, "number of the version; default: the next free one")
+    text = "folder that gets DIR/1, DIR/2, ... as TensorFlow Serving expects them"
+    parser.add_argument("directory", metavar="DIR", help=text)
+    add_count(parser, "--version", None, "number of the version (default: the next free one)")
     formats = ("savedmodel", "litert", "onnx", "openvino")
-    text = f"savedmodel (default), or the decoder alone as {', '.join(formats[1:])}"
+    text = f"savedmodel (default), or the decoder alone as {', '.join(formats[1:-1])} or {formats[-1]}"
     parser.add_argument("--format", choices=formats, default="savedmodel", metavar="FORMAT", help=text)
+    add_trust(parser)
 
 
-def build_explore(parser):
-    add_place(parser, 8510, "the page")
-    text = "a model of a TensorFlow Serving that runs already: http://HOST:8501/v1/models/NAME"
+def build_serve(parser: argparse.ArgumentParser) -> None:
+    add_server(parser, 8501, "the REST API")
+    text = "auto (default): TensorFlow Serving's tensorflow_model_server where it is installed, else python"
+    backends = ("auto", "tensorflow_model_server", "python")
+    parser.add_argument("--backend", choices=backends, default="auto", metavar="BACKEND", help=text)
+
+
+def build_explore(parser: argparse.ArgumentParser) -> None:
+    add_server(parser, 8510, "the page")
+    text = "show a model of a TensorFlow Serving that runs already: http://HOST:8501/v1/models/NAME"
     parser.add_argument("--server", default="", metavar="URL", help=text)
-    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
 
 
-def build_inspect(parser):
-    parser.add_argument("path", metavar="PATH", help="SavedModel or run folder")
+def build_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="SavedModel, run folder or zoo:NAME")
     add_json(parser)
 
 
-def build_zoo(parser):
+def build_zoo(parser: argparse.ArgumentParser) -> None:
     actions = ("list", "info", "verify", "get", "train", "add")
-    parser.add_argument("action", choices=actions, metavar="ACTION", help=", ".join(actions))
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a model; of list: a pattern, *mnist*")
-    text = "of get: the folder to write; of add: the run to make an entry of"
+    parser.add_argument("action", choices=actions, metavar="ACTION", help="list, info, verify, get, train or add")
+    text = "name of a model; with list: a pattern such as '*mnist*'"
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=text)
+    text = "with get: the folder to write; with add: the run to make an entry of"
     parser.add_argument("place", nargs="?", default="", metavar="PLACE", help=text)
-    parser.add_argument("--quick", action="store_true", help="of verify: hashes only")
+    parser.add_argument("--quick", action="store_true", help="with verify: check the hashes only")
+    add_trust(parser)
     add_json(parser)
 
 
-def build_experiment(parser):
-    parser.add_argument("action", choices=("list", "run"), metavar="ACTION", help="list, run")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of experiments; all: every one")
-    parser.add_argument("--quick", action="store_true", help="2 epochs of 2,000 images: to see that it works")
-    text = "the folder of pages and of their index (default: experiments)"
+def build_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "run"), metavar="ACTION", help="list or run")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names of experiments, or all")
+    text = "train on 2,000 images for 2 epochs, to see that it works"
+    parser.add_argument("--quick", action="store_true", help=text)
+    text = "folder of the pages and of their index (default: experiments)"
     parser.add_argument("-o", "--output", default="experiments", metavar="DIR", help=text)
     add_root(parser)
-    add_count(parser, "--jobs", 1, "runs side by side")
+    add_count(parser, "--jobs", 1, "train N runs side by side")
 
 
-def build_data(parser):
-    parser.add_argument("action", choices=("list", "prepare", "info"), metavar="ACTION", help="list, prepare, info")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="of a data set, but for list")
+def build_data(parser: argparse.ArgumentParser) -> None:
+    actions = ("list", "prepare", "info")
+    parser.add_argument("action", choices=actions, metavar="ACTION", help="list, prepare or info")
+    text = "name of a data set, for prepare and info"
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=text)
     parser.add_argument("--raw-dir", default="", metavar="DIR", help="folder with original files")
 
 
-def build_runs(parser):
+def build_runs(parser: argparse.ArgumentParser) -> None:
     actions, text = ("list", "show"), "list (default) or show"
     parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION", help=text)
-    add_run(parser)
+    text = f"with show: the run folder (default: {LATEST})"
+    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=text)
     add_root(parser)
 
 
-# verb: (what it does, its parser, the function that does it)
+class Verb(NamedTuple):
+    """A verb of the command line.
+
+    Attributes:
+        text: what it does, for the help.
+        build: adds its flags to a parser.
+        home: ``module:function`` that runs it with the arguments and returns the exit code.
+    """
+
+    text: str
+    build: Callable[[argparse.ArgumentParser], None]
+    home: str
+
+
+TRAINING, SAMPLING = "tfvae.cli.training_verbs", "tfvae.cli.sampling_verbs"
+MEASURING, INSPECTION = "tfvae.cli.measuring_verbs", "tfvae.cli.inspection_verbs"
+
 VERBS = {
-    "train": ("train a model", build_train, "tfvae.cli.training_verbs:train"),
-    "resume": ("go on with a stopped run, or train one longer", build_resume, "tfvae.cli.training_verbs:resume"),
-    "sweep": ("train every combination of lists of settings", build_sweep, "tfvae.cli.sweep_verb:sweep"),
-    "compare": ("runs beside each other: table, planes, samples", build_compare, "tfvae.cli.comparison_verb:compare"),
-    "experiment": ("published tables and plots: list, run", build_experiment, "tfvae.cli.experiment_verbs:experiment"),
-    "second-stage": (
-        "a better sampler: fit the prior to codes",
-        build_second_stage,
-        "tfvae.cli.training_verbs:second_stage",
+    "train": Verb("train a model", build_train, f"{TRAINING}:train"),
+    "resume": Verb("continue a stopped run, or train one for more epochs", build_resume, f"{TRAINING}:resume"),
+    "sweep": Verb("train every combination of lists of settings", build_sweep, "tfvae.cli.sweep_verb:sweep"),
+    "compare": Verb(
+        "compare runs: tables, rate and distortion, samples", build_compare, "tfvae.cli.comparison_verb:compare"
     ),
-    "evaluate": ("ELBO, bound on log p(x), bits/dim, rate, ...", build_evaluate, "tfvae.cli.training_verbs:evaluate"),
-    "rd-curve": ("the whole trade-off of a run with --condition", build_rd_curve, "tfvae.cli.training_verbs:rd_curve"),
-    "sample": ("draw images", build_sample, "tfvae.cli.sampling_verbs:sample"),
-    "reconstruct": ("images beside their reconstructions", build_reconstruct, "tfvae.cli.sampling_verbs:reconstruct"),
-    "strip": ("how ConvDraw draws, step by step", build_strip, "tfvae.cli.sampling_verbs:strip"),
-    "complete": ("go on with a part of an image", build_complete, "tfvae.cli.sampling_verbs:complete"),
-    "traverse": ("move along one latent dimension at a time", build_traverse, "tfvae.cli.sampling_verbs:traverse"),
-    "interpolate": ("move from one image to another", build_interpolate, "tfvae.cli.sampling_verbs:interpolate"),
-    "export": (
-        "write a SavedModel for TensorFlow Serving, or another format",
-        build_export,
-        "tfvae.cli.training_verbs:export",
+    "experiment": Verb(
+        "repeat published tables and plots: list, run", build_experiment, "tfvae.cli.experiment_verbs:experiment"
     ),
-    "serve": ("answer requests over HTTP as TensorFlow Serving does", add_serving, "tfvae.cli.serving_verbs:serve"),
-    "explore": (
-        "a page in the browser: sliders, samples, your images",
-        build_explore,
-        "tfvae.cli.explore_verb:explore",
+    "second-stage": Verb("fit a better prior to a run's codes", build_second_stage, f"{TRAINING}:second_stage"),
+    "evaluate": Verb(
+        "measure ELBO, bound on log p(x), bits/dim, rate and more", build_evaluate, f"{MEASURING}:evaluate"
     ),
-    "zoo": ("trained models by name: list, info, verify, get, train, add", build_zoo, "tfvae.cli.zoo_verbs:zoo"),
-    "inspect": (
-        "what a SavedModel offers and may do, without loading it",
-        build_inspect,
-        "tfvae.cli.inspection_verbs:inspect",
+    "rd-curve": Verb(
+        "measure rate and distortion along a run's beta or kappa", build_rd_curve, f"{MEASURING}:rd_curve"
     ),
-    "data": ("data sets: list, prepare, info", build_data, "tfvae.cli.inspection_verbs:data"),
-    "runs": ("runs: list, show", build_runs, "tfvae.cli.inspection_verbs:runs"),
-    "doctor": ("what this machine has, for reports of problems", add_json, "tfvae.cli.inspection_verbs:doctor"),
+    "sample": Verb("draw images", build_sample, f"{SAMPLING}:sample"),
+    "reconstruct": Verb("show images beside their reconstructions", build_reconstruct, f"{SAMPLING}:reconstruct"),
+    "strip": Verb("show how ConvDraw draws, step by step", build_strip, f"{SAMPLING}:strip"),
+    "complete": Verb("complete images of which a part is given", build_complete, f"{SAMPLING}:complete"),
+    "traverse": Verb("move along one latent dimension at a time", build_traverse, f"{SAMPLING}:traverse"),
+    "interpolate": Verb("move from one image to another", build_interpolate, f"{SAMPLING}:interpolate"),
+    "export": Verb(
+        "write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.cli.export_verb:export"
+    ),
+    "serve": Verb("answer requests over HTTP as TensorFlow Serving does", build_serve, "tfvae.cli.serving_verbs:serve"),
+    "explore": Verb(
+        "open a page in the browser: sliders, samples, your images", build_explore, "tfvae.cli.explore_verb:explore"
+    ),
+    "zoo": Verb("use trained models: list, info, verify, get, train, add", build_zoo, "tfvae.cli.zoo_verbs:zoo"),
+    "inspect": Verb("show what a SavedModel offers and may do, unloaded", build_inspect, f"{INSPECTION}:inspect"),
+    "data": Verb("list, prepare or describe data sets", build_data, f"{INSPECTION}:data"),
+    "runs": Verb("list runs, or show one", build_runs, f"{INSPECTION}:runs"),
+    "doctor": Verb("describe this machine, for reports of problems", add_json, f"{INSPECTION}:doctor"),
 }

@@ -1,5 +1,8 @@
 """The verb serve: TensorFlow Serving where it is installed, else the server of `tfvae.serving.http_server`."""
 
+from __future__ import annotations
+
+import argparse
 import gc
 import importlib.util
 import json
@@ -12,9 +15,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from types import FrameType
+from typing import Any, NoReturn
 
+from tfvae.cli.run_loading import check_model_folder
 from tfvae.errors import UsageError
-from tfvae.export import loading, savedmodel
+from tfvae.export import savedmodel
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.zoo import index, resolve
 
@@ -23,114 +29,128 @@ PACKAGES = ("werkzeug", "waitress", "orjson")
 THREADS = 4  # TensorFlow uses all cores for each of them
 
 
-def serve(args):
-    """``tfvae serve RUN|SAVEDMODEL|zoo:NAME``."""
-    place, is_run, name = resolve_target(args)
+def serve(args: argparse.Namespace) -> int:
+    """Run ``tfvae serve RUN|SAVEDMODEL|zoo:NAME`` until it is stopped, and return the exit code."""
+    folder, is_run, name = resolve_target(args)
     check_port(args.port)
     binary = find_binary(args.backend)
     with tempfile.TemporaryDirectory(prefix="tfvae-serve-") as scratch, StopSignals() as stop:
         base = pathlib.Path(scratch) / name
         import_tensorflow()
-        place = prepare_savedmodel(place, is_run, base, args.trust)
+        folder = prepare_savedmodel(folder, is_run, base, args.trust)
         if binary:
-            run_tensorflow_serving(binary, make_base_folder(place, args.run, base), name, args.port)
+            run_tensorflow_serving(binary, make_base_folder(folder, args.run, base), name, args.port)
         else:
-            run_own_server(place, name, args.host, args.port)
-    return stop.code
+            run_own_server(folder, name, args.host, args.port)
+    return stop.exit_code
 
 
-def resolve_target(args):
-    """What is asked for: (its folder, whether it is a run, its name in URLs)."""
-    place = resolve.resolve_model_folder(args.run)
-    is_run = savedmodel.find_savedmodel(place) != place
-    name = args.name or ("model" if is_run else derive_model_name(args.run, place))
+def resolve_target(args: argparse.Namespace) -> tuple[pathlib.Path, bool, str]:
+    """Return what the command line names: (its folder, whether it is a run, its name in URLs)."""
+    folder = resolve.resolve_model_folder(args.run)
+    is_run = savedmodel.find_savedmodel(folder) != folder
+    name = args.name or ("model" if is_run else derive_model_name(args.run, folder))
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
         raise UsageError(f"Expected a name of letters, digits, '_', '-' and '.'. Received: {name!r}. Use --name.")
-    return place, is_run, name
+    return folder, is_run, name
 
 
-def check_port(port):
+def check_port(port: int) -> None:
+    """Refuse a port above 65535."""
     if port > 65535:
         raise UsageError(f"Expected --port up to 65535. Received: {port}.")
 
 
-def prepare_savedmodel(place, is_run, base, trust):
-    """The folder of a SavedModel that may be loaded: a run is exported below `base`, another is checked."""
+def prepare_savedmodel(folder: pathlib.Path, is_run: bool, base: pathlib.Path, trust: bool) -> pathlib.Path:
+    """Return the folder of a SavedModel that may be loaded: a run is exported below `base`, a SavedModel is checked."""
     if is_run:
+        check_model_folder(folder, trust)
         from tfvae.export.exporter import export_run
 
-        return export_run(place, base, say=lambda line: print(line, file=sys.stderr))
+        return export_run(folder, base, on_warning=lambda line: print(line, file=sys.stderr))
     if not trust:
-        loading.check_trusted(place)
-    return place
+        from tfvae.export.loading import check_trusted
+
+        check_trusted(folder)
+    return folder
 
 
-def derive_model_name(given, folder):
-    """The name of a zoo entry, or of a SavedModel's folder; that of a version is its parent's."""
-    if given.startswith(index.PREFIX):
-        return given.removeprefix(index.PREFIX)
+def derive_model_name(path: str, folder: pathlib.Path) -> str:
+    """Return the name of a zoo entry, or of a SavedModel's folder; that of a version is its parent's."""
+    if path.startswith(index.PREFIX):
+        return path.removeprefix(index.PREFIX)
     folder = folder.resolve()
     return folder.parent.name if folder.name.isdigit() else folder.name
 
 
-def parse_version(folder):
+def parse_version(folder: pathlib.Path) -> int:
+    """Return the number of a version from the name of its folder; 1 if that is no number."""
     return int(folder.name) if folder.name.isascii() and folder.name.isdigit() else 1
 
 
-def find_binary(backend):
-    """The path of TensorFlow Serving, or None: then the packages of the other server are there."""
-    found = shutil.which(BINARY) if backend != "python" else None
-    if backend == BINARY and not found:
+def find_binary(backend: str) -> str | None:
+    """Return the path of TensorFlow Serving; None if another server is to be used, whose packages are installed."""
+    path = shutil.which(BINARY) if backend != "python" else None
+    if backend == BINARY and not path:
         raise UsageError(f"Expected {BINARY} on the PATH. Received: none. Use --backend python.")
-    if not found:
+    if not path:
         check_packages(f"{BINARY}, or ")
-    return found
+    return path
 
 
-def check_packages(instead=""):
-    """UsageError unless what a server of our own needs is installed."""
+def check_packages(alternative: str = "") -> None:
+    """Raise UsageError unless the packages that tfvae's own server needs are installed."""
     missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
     if missing:
         raise UsageError(
-            f"Expected {instead}the packages {', '.join(PACKAGES)}. Received: no {', '.join(missing)}. "
+            f"Expected {alternative}the packages {', '.join(PACKAGES)}. Received: no {', '.join(missing)}. "
             "Run  pip install tfvae[serve]"
         )
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM leave in good order; `code` is then 130 or 143."""
+    """A context in which Ctrl-C and SIGTERM end the program in good order; `exit_code` is then 130 or 143."""
 
-    code = 0
+    exit_code = 0
 
-    def __enter__(self):
-        self.before = {number: signal.signal(number, self.leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    def __enter__(self) -> StopSignals:
+        self.handlers = {
+            number: signal.signal(number, self.exit_on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
-    def leave(self, number, frame):
-        self.code = 128 + number
-        raise SystemExit(self.code)
+    def exit_on_signal(self, number: int, frame: FrameType | None) -> NoReturn:
+        """Set the exit code of a signal and leave by SystemExit."""
+        self.exit_code = 128 + number
+        raise SystemExit(self.exit_code)
 
-    def __exit__(self, *error):
-        for number, handler in self.before.items():
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
 
 # --- TensorFlow Serving ------------------------------------------------------------------------------------------
 
 
-def make_base_folder(folder, given, scratch):
-    """The folder of versions that TensorFlow Serving watches: the one given, or `scratch` with this version alone."""
-    if scratch.exists():  # a run has been exported there
+def make_base_folder(folder: pathlib.Path, path: str, scratch: pathlib.Path) -> pathlib.Path:
+    """Return the folder of versions that TensorFlow Serving watches: `path`, or `scratch` with this version alone.
+
+    Args:
+        folder: of the version.
+        path: as the command line names it.
+        scratch: holds the version already if a run has been exported there; else it does not exist.
+    """
+    if scratch.exists():
         return scratch
-    if folder != pathlib.Path(given) and not given.startswith(index.PREFIX):
-        return pathlib.Path(given).resolve()
+    if folder != pathlib.Path(path) and not path.startswith(index.PREFIX):
+        return pathlib.Path(path).resolve()
     scratch.mkdir()
     (scratch / str(parse_version(folder))).symlink_to(folder.resolve())
     return scratch
 
 
-def run_tensorflow_serving(binary, base, name, port):
-    """TensorFlow Serving, until one of us is stopped. It has no flag for the address, so it listens on all."""
+def run_tensorflow_serving(binary: str, base: pathlib.Path, name: str, port: int) -> NoReturn:
+    """Run TensorFlow Serving until one of us is stopped. It has no flag for the address, so it listens on all."""
     print(f"{BINARY} on port {port} of all addresses, without its gRPC port", file=sys.stderr, flush=True)
     flags = [f"--rest_api_port={port}", "--port=0", f"--model_name={name}", f"--model_base_path={base}"]
     with subprocess.Popen([binary, *flags]) as child:
@@ -141,14 +161,14 @@ def run_tensorflow_serving(binary, base, name, port):
     raise SystemExit(code)
 
 
-# --- our own -----------------------------------------------------------------------------------------------------
+# --- tfvae's own server ------------------------------------------------------------------------------------------
 
 
-def open_listener(host, port):
-    """A socket that listens; port 0 is any free one."""
+def open_listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 is any free one."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        return socket.create_server((str(address[0]), int(address[1])), family=family)
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
@@ -156,38 +176,38 @@ def open_listener(host, port):
         ) from None
 
 
-def format_url(host, door):
-    """The URL of a socket that listens."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{door.getsockname()[1]}"
+def format_url(host: str, listener: socket.socket) -> str:
+    """Return the URL of a socket that listens."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def run_own_server(folder, name, host, port):
-    """`tfvae.serving.http_server`, until it is stopped."""
+def run_own_server(folder: pathlib.Path, name: str, host: str, port: int) -> None:
+    """Run `tfvae.serving.http_server` until it is stopped."""
     from tfvae.serving.http_server import ModelServer
 
-    with open_listener(host, port) as door:
+    with open_listener(host, port) as listener:
         app = ModelServer(folder, name, parse_version(folder))
-        print_example_request(app, format_url(host, door))
-        serve_app(app, door)
+        print_example_request(app, format_url(host, listener))
+        serve_app(app, listener)
 
 
-def serve_app(app, door):
-    """A WSGI app on waitress, until it is stopped."""
+def serve_app(app: Any, listener: socket.socket) -> None:
+    """Run a WSGI app on waitress until it is stopped."""
     import waitress
 
-    from tfvae.serving.rest import MAX_BODY
+    from tfvae.serving.rest_requests import MAX_BODY
 
     gc.collect()
     gc.freeze()  # TensorFlow's million objects are not searched again whenever a request makes many lists
     # Bodies a little too large are read and answered in JSON; waitress turns away larger ones at their headers.
     limits = {"max_request_body_size": 4 * MAX_BODY, "channel_timeout": 30, "connection_limit": 100}
-    waitress.create_server(app, sockets=[door], threads=THREADS, ident="tfvae", **limits).run()
+    waitress.create_server(app, sockets=[listener], threads=THREADS, ident="tfvae", **limits).run()
 
 
-def print_example_request(app, url):
-    """Where it is, and a request that works as pasted."""
+def print_example_request(app: Any, url: str) -> None:
+    """Print where a `ModelServer` listens, and a request that works as pasted."""
     inputs = {"n": 4, "seed": [1, 0], "temperature": 1.0}
-    inputs |= {key: value.tolist() for key, value in app.model.given(None, 1).items()}
+    inputs |= {key: value.tolist() for key, value in app.model.make_condition_inputs(None, 1).items()}
     if "sample" in app.signatures:
         request = shlex.quote(json.dumps({"signature_name": "sample", "inputs": inputs}))
         print(f"try:  curl -d {request} {url}/v1/models/{app.name}:predict")

@@ -10,13 +10,12 @@ import pathlib
 import shutil
 from collections.abc import Callable
 
-from tfvae.cli.training_verbs import begin, fit_second_stage
+from tfvae.cli.run_loading import open_trusted_run
 from tfvae.config import Config
 from tfvae.errors import IntegrityError, UsageError
-from tfvae.runtime import files
+from tfvae.runtime import files, trust
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.tables import format_cell, format_table
-from tfvae.training.run_folder import open_run
 from tfvae.zoo import index
 from tfvae.zoo.index import VerificationResult
 
@@ -77,7 +76,7 @@ def verify_zoo(args: argparse.Namespace) -> int:
     names = [str(args.name).removeprefix(index.PREFIX)] if args.name else list(index.read_index())
     failed = []
     for name in names:
-        results = verify_entry(name, args.quick)
+        results = verify_entry(name, args.quick, args.trust)
         failed += [name] * any(not result.passed for result in results)
         print_results(name, results)
     if failed:
@@ -87,11 +86,12 @@ def verify_zoo(args: argparse.Namespace) -> int:
     return 0
 
 
-def verify_entry(name: str, quick: bool) -> list[VerificationResult]:
+def verify_entry(name: str, quick: bool, trusted: bool = False) -> list[VerificationResult]:
     """Return the results for the files of an entry and, unless `quick` or they are damaged, for its numbers."""
     result = index.verify_files(name)
     if quick or not result.passed:
         return [result]
+    read_trusted_config(index.find_zoo_folder() / name, trusted)
     import_tensorflow()
     from tfvae.zoo.measurements import verify_numbers
 
@@ -112,20 +112,29 @@ def print_results(name: str, results: list[VerificationResult]) -> None:
 def train_entry(args: argparse.Namespace) -> int:
     """Train an entry anew, as its config says, into runs/."""
     folder = index.find_entry(require_name(args))
-    config = Config.from_dict(files.read_json(folder / "config.json"))
+    from tfvae.cli.training_verbs import fit_second_stage, train_or_continue
+
+    config = read_trusted_config(folder, args.trust)
     first, prior = index.split_stages(config, files.read_json(folder / "metrics.json")["second_stage"])
-    code = begin(first, new=True)
+    code = train_or_continue(first, new=True)
     return code if code or not prior else fit_second_stage("runs/latest", prior)
 
 
 def add_run(args: argparse.Namespace) -> int:
     """Make an entry of a finished run."""
-    run = open_run(args.place)
+    run = open_trusted_run(args.place, args.trust)
     import_tensorflow()
     from tfvae.zoo.entries import add_entry
 
     print(add_entry(index.find_zoo_folder(), require_name(args), run))
     return 0
+
+
+def read_trusted_config(folder: pathlib.Path, trusted: bool) -> Config:
+    """Return the config of an entry; UntrustedError if it names code of its own and the user did not say --trust."""
+    config = Config.from_dict(files.read_json(folder / "config.json"))
+    trust.check_specs(config, {}, trusted)
+    return config
 
 
 def require_name(args: argparse.Namespace) -> str:

@@ -9,8 +9,6 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of texts in columns, two spaces apart."""
@@ -40,7 +38,7 @@ def to_json_value(value: Any) -> Any:
         return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json_value(item) for item in value]
-    if isinstance(value, np.generic):
+    if type(value).__module__ == "numpy" and value.ndim == 0:  # NumPy is not imported for lists of names
         value = value.item()
     if isinstance(value, numbers.Real) and not math.isfinite(value):
         return None
