@@ -10,7 +10,8 @@ import pytest
 
 import tfvae
 from tfvae import part_sources
-from tfvae.cli.command_line import main, parse
+from tfvae.cli.arguments import parse_arguments
+from tfvae.cli.command_line import main
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = {
@@ -56,7 +57,7 @@ def test_commands_are_understood(command, tmp_path, monkeypatch, capsys):
         assert main([*words, "--dry-run"]) == 0
         assert capsys.readouterr().out.startswith("{")
     else:
-        assert parse(words).verb == words[0]
+        assert parse_arguments(words).verb == words[0]
     assert list(tmp_path.iterdir()) == []
 
 
