@@ -167,7 +167,9 @@ class Config:
     def hash(self) -> str:
         """Eight hex digits that name the content; the same as in 0.1.0, whose folders they name."""
         old_names = {name: old for old, name in SETTING_ALIASES.items()}
-        values = {old_names.get(k, k): OFF_VALUES.get(k) if v is None else v for k, v in self.to_dict().items()}
+        values: dict[str, Any] = {
+            old_names.get(k, k): OFF_VALUES.get(k) if v is None else v for k, v in self.to_dict().items()
+        }
         values |= {kind: part_sources.restore_old_words(kind, values[kind]) for kind in part_sources.TABLES}
         plain = Config().to_dict() if values.keys() - set(HASHED_NAMES) else {}
         hashed = {k: v for k, v in values.items() if k in HASHED_NAMES or v != plain.get(k)}

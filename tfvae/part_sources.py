@@ -88,7 +88,7 @@ def find_class(path: pathlib.Path, name: str) -> tuple[pathlib.Path, ast.ClassDe
 def read_part(name: str, path: pathlib.Path, cls: str) -> PartSignature:
     """Return the `PartSignature` of class `cls`, as a source file names it; base classes count."""
     options: dict[str, Option] = {}
-    literals: dict[str, dict[str, Any]] = {"option_aliases": {}, "legacy_off": {}, "option_requires": {}}
+    literals: dict[str, dict[str, Any]] = {word: {} for word in specs.CLASS_LITERALS}
     classes = list_bases(path, cls)
     for node in classes:
         texts = specs.parse_argument_texts(ast.get_docstring(node))
@@ -171,6 +171,6 @@ def restore_old_words(kind: str, spec: str) -> str:
 
 
 def read_defaults(kind: str, name: str) -> dict[str, object]:
-    """Return {option: default} of a built-in part; {} for a class of the user's own."""
+    """Return {option: value if it is not given} of a built-in part; {} for a class of the user's own."""
     part = read_parts(kind).get(name)
-    return part.defaults if part else {}
+    return part.effective_defaults if part else {}

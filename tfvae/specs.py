@@ -8,7 +8,6 @@ parts from their source, and `tfvae.runtime.parts` makes the parts.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import math
 import numbers
@@ -32,6 +31,8 @@ PROVIDED_ARGUMENTS = ("context_width", "context_map_shape")
 
 KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 KIND_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+# The dict literals of a class that say more of its options, see `PartSignature`.
+CLASS_LITERALS = ("option_aliases", "legacy_off", "option_requires", "implied_defaults")
 OFF_WORD = "none"  # how a spec and a flag write None
 
 
@@ -84,6 +85,8 @@ class PartSignature:
         legacy_off: {old word: value} that meant "off" or "default" in 0.1.0, the class's literal ``legacy_off``.
         requires: {option: {other option: allowed values}}, the class's literal ``option_requires``: an option that
             has no effect unless the other one has one of the values.
+        implied: {option: value} that stands for its default None, the class's literal ``implied_defaults``: to spell
+            the value out changes nothing.
     """
 
     name: str
@@ -92,11 +95,17 @@ class PartSignature:
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     legacy_off: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     requires: Mapping[str, Mapping[str, tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
+    implied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The default of each option."""
         return {name: option.default for name, option in self.options.items()}
+
+    @property
+    def effective_defaults(self) -> dict[str, Any]:
+        """The value that each option has if it is not given."""
+        return self.defaults | dict(self.implied)
 
 
 # --- the grammar -------------------------------------------------------------------------------------------------
@@ -172,7 +181,7 @@ def make_option(name: str, default: Any, annotation: str = "", text: str = "") -
 def parse_argument_texts(docstring: str | None) -> dict[str, str]:
     """Return {argument: one line} from the ``Args:`` section of a docstring without indentation."""
     _, _, section = (docstring or "").partition("Args:\n")
-    texts = {}
+    texts: dict[str, str] = {}
     for entry in re.split(r"\n {4}(?=\S)", "\n" + section.partition("\n\n")[0]):
         names, _, text = entry.partition(": ")
         line = " ".join(text.replace("`", "").split()).rstrip(".")
@@ -208,10 +217,10 @@ def is_option(name: str, default: Any) -> bool:
 
 def describe_class(name: str, cls: type) -> PartSignature:
     """Return the `PartSignature` of a class."""
-    literals = {
-        word: functools.reduce(lambda merged, base: merged | vars(base).get(word, {}), reversed(cls.__mro__), {})
-        for word in ("option_aliases", "legacy_off", "option_requires")
-    }
+    literals: dict[str, dict[str, Any]] = {word: {} for word in CLASS_LITERALS}
+    for base in reversed(cls.__mro__):
+        for word in literals:
+            literals[word] |= vars(base).get(word, {})
     return PartSignature(name, parse_summary(inspect.getdoc(cls)), list_keyword_options(cls), *literals.values())
 
 

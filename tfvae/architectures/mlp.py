@@ -16,7 +16,7 @@ class MLP(GaussianArchitecture):
     """Fully connected encoder and its mirror image.
 
     Args:
-        widths: hidden layers of the encoder, '512-256'; '' is a linear model.
+        widths: hidden layers of the encoder, '512-256'. None: a linear model.
         latent: L, the number of latent dimensions.
         activation: of the hidden layers, a Keras name.
 
@@ -25,8 +25,11 @@ class MLP(GaussianArchitecture):
     """
 
     preferred_mode = "loop"
+    legacy_off = {"widths": ""}
 
-    def __init__(self, *, widths: str = "512-256", latent: int = 32, activation: str = "relu", **common: Any) -> None:
+    def __init__(
+        self, *, widths: str | int | None = "512-256", latent: int = 32, activation: str = "relu", **common: Any
+    ) -> None:
         super().__init__(latent=latent, **common)
         hidden = parse_widths(widths)
         height, width, _ = self.image_shape

@@ -128,8 +128,9 @@ def make_config(objective: str, part: PartSignature, options: Mapping[str, Any],
     """
     own = {name: value for name, value in options.items() if name in part.options or name in part.aliases}
     own = specs.translate_options(part, own)
-    own = {name: value for name, value in own.items() if value != part.defaults[name]}
+    own = {name: value for name, value in own.items() if value != part.defaults.get(name)}
     specs.check_options("objective", part, own)
+    own = {name: value for name, value in own.items() if value != part.effective_defaults[name]}
     spec = specs.format_spec(objective, own) if own else objective
     if own and specs.parse_spec(spec) != (objective, own):
         raise UsageError(f"Expected options of {objective} without ','. Received: {spec!r}.")

@@ -23,7 +23,7 @@ class HelpFormatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=26)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = []
+        lines: list[str] = []
         for line in text.splitlines():
             keep = line.startswith("  ") or not line
             lines += [line] if keep else textwrap.wrap(line, width, break_on_hyphens=False)
@@ -136,11 +136,12 @@ def add_setting(parser: argparse._ActionsContainer, option: Option, many: bool =
 
 def describe_option(option: Option) -> str:
     """Return the help of an option with its default, as argparse wants it."""
-    if option.kind is bool or "None:" in option.help:  # the help says itself what None is: the default
+    if option.kind is bool or option.default is None and "None:" in option.help:  # the help says itself what None is: the default
         shown = ""
     else:
         shown = f" (default: {'off' if option.default is None else option.default})"
-    return option.help.replace("None:", "Default:").replace("%", "%%") + shown
+    none = "Default:" if option.default is None else f"{OFF_WORD}:"
+    return option.help.replace("None:", none).replace("%", "%%") + shown
 
 
 def add_old_flags(

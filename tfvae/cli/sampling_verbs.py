@@ -59,7 +59,9 @@ def load_pictures(paths: Sequence[str], shape: Sequence[int]) -> np.ndarray:
     for path in map(pathlib.Path, paths):
         for file in list_pictures(path)[0] if path.is_dir() else [path]:
             try:
-                images.append(convert_to_array(crop_centre_square(open_picture(file, channels), height)))
+                with open(file, "rb") as handle:
+                    picture = open_picture(handle, channels)
+                    images.append(convert_to_array(crop_centre_square(picture, height)))
             except Exception as error:  # Pillow raises almost anything on damaged bytes
                 raise DataError(f"Expected {file} to be a picture. Received: {error}.") from None
     return np.stack(images)
@@ -102,9 +104,10 @@ def read_condition(args: argparse.Namespace, model: Any) -> tuple[dict[str, Any]
         UsageError: the model has another condition, or the value is out of its range.
     """
     flags = {"labels": args.label, "beta": args.beta, "kappa": args.kappa}
-    name, value = next(((name, value) for name, value in flags.items() if value is not None), (None, None))
-    if name is None:
+    given = {name: value for name, value in flags.items() if value is not None}
+    if not given:
         return {}, None
+    name, value = next(iter(given.items()))
     condition = getattr(model, "condition", None)
     if condition is None or condition.name != name:
         received = f"--condition {condition.name}" if condition else "no --condition"

@@ -73,7 +73,7 @@ def sweep(args: argparse.Namespace) -> int:
     say(f"{len(trials)} runs, {len(trials) - len(unfinished)} finished already, {args.jobs} side by side")
     with StopSignal() as stop:
         failed = train_trials(unfinished, args.jobs, args.root, stop, say)
-    if stop():
+    if stop.signal is not None:
         print("stopped and saved; the same command goes on")
         return 128 + stop.signal
     finished = [Run(trial.path.resolve()) for trial in trials if trial not in failed]

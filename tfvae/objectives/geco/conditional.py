@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfvae.distributions.terms import Terms, average_over_samples
 from tfvae.errors import UsageError
 from tfvae.models.conditions import RangeCondition
-from tfvae.objectives.geco.geco import DEFAULT_KAPPA, GECO
+from tfvae.objectives.geco.geco import GECO
 
 KNOT_COUNT = 9
 
@@ -27,7 +27,7 @@ class KappaConditionedGECO(GECO):
     def __init__(self, *parts: Any, kappa: float | None = None, constraints: str | None = None, **context: Any) -> None:
         if constraints:
             raise UsageError(f"Expected no constraints with condition=kappa:LOW-HIGH. Received: {constraints!r}.")
-        if kappa not in (None, DEFAULT_KAPPA):  # the default stands in files of version 0.1.0
+        if kappa not in (None, self.implied_defaults["kappa"]):  # the default stands in files of version 0.1.0
             raise UsageError(
                 f"Expected no kappa with condition=kappa:LOW-HIGH, which names them all. Received: {kappa}."
             )

@@ -19,8 +19,6 @@ from tfvae.objectives.checks import check_option
 from tfvae.objectives.geco.constraints import Constraint, mean_violations, parse_constraints, stack_violations
 from tfvae.objectives.geco.controllers import Multipliers
 
-DEFAULT_KAPPA = 4.0
-
 
 class GECO(VAE):
     """min KL subject to constraints, by multipliers that find the trade-off (Rezende & Viola, 2018, arXiv 1810.00597).
@@ -49,6 +47,7 @@ class GECO(VAE):
         "gain": "proportional_gain",
         "lam": "initial_multiplier",
     }
+    implied_defaults = {"kappa": 4.0}
     legacy_off = {"rate": 0.0, "gain": 0.0, "constraints": ""}
     option_requires = {"proportional_gain": {"controller": ("pi",)}, "kappa": {"constraints": (None,)}}
 
@@ -72,7 +71,7 @@ class GECO(VAE):
                 f"Write the error among the constraints: re<={kappa}."
             )
         super().__init__(*parts, **context)
-        self.kappa = DEFAULT_KAPPA if kappa is None and not constraints else kappa
+        self.kappa = self.implied_defaults["kappa"] if kappa is None and not constraints else kappa
         self.constraints_spec, self.controller, self.warmup = constraints, controller, warmup
         self.multiplier_learning_rate, self.proportional_gain = multiplier_learning_rate, proportional_gain
         self.decay, self.initial_multiplier = decay, initial_multiplier
