@@ -4,7 +4,7 @@
  *   export/clients/build/c_client export/models/my_decoder/1 [N [SEED [TEMPERATURE [CONDITION]]]]
  *
  * Calls `decode` with N made-up codes and `sample`, and prints of each the shape, the least, mean and greatest pixel, and
- * the FNV-1a hash of its bytes. CONDITION (label, beta or kappa of all images) is for models that are told one.
+ * the FNV-1a hash of its bytes. CONDITION (label, beta or kappa of all images) is for models with a condition.
  */
 #include <float.h>
 #include <stdint.h>

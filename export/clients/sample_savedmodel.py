@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 
-def newest(path):
-    """The folder itself, or its highest version."""
+def find_newest(path):
+    """Return the folder itself, or its highest version."""
     path = pathlib.Path(path)
     versions = [folder for folder in path.glob("*") if folder.name.isdigit()]
     return path if (path / "saved_model.pb").exists() else max(versions, key=lambda folder: int(folder.name))
 
 
-def grid(images):
-    """[N, H, W, C] -> one image, rows of about sqrt(N)."""
+def make_grid(images):
+    """Return images [N, H, W, C] as one image, in rows of about sqrt(N)."""
     count, height, width, channels = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
@@ -37,15 +37,15 @@ def main():
     parser.add_argument("-o", "--output", default="grid.png")
     args = parser.parse_args()
 
-    sample = tf.saved_model.load(str(newest(args.path))).signatures["sample"]
+    sample = tf.saved_model.load(str(find_newest(args.path))).signatures["sample"]
     inputs = {"n": args.n, "seed": [args.seed, 0], "temperature": args.temperature}
-    told = sample.structured_input_signature[1].get("condition")
-    if (told is None) != (args.condition is None):
-        parser.error("this model has no condition" if told is None else "this model needs --condition X")
-    if told is not None:
-        inputs["condition"] = [told.dtype.as_numpy_dtype(args.condition)]  # one alone is that of all images
+    condition = sample.structured_input_signature[1].get("condition")
+    if (condition is None) != (args.condition is None):
+        parser.error("this model has no condition" if condition is None else "this model needs --condition X")
+    if condition is not None:
+        inputs["condition"] = [condition.dtype.as_numpy_dtype(args.condition)]  # one alone is that of all images
     images = sample(**{key: tf.constant(value) for key, value in inputs.items()})["image"].numpy()
-    png = tf.io.encode_png(np.rint(255 * grid(images)).astype(np.uint8))
+    png = tf.io.encode_png(np.rint(255 * make_grid(images)).astype(np.uint8))
     tf.io.write_file(args.output, png)
     print(f"{args.output}: {len(images)} images {images.shape[1:]}")
 

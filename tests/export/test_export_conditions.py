@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from savedmodels import write_savedmodel
 
 import tfvae
 from tfvae import config
@@ -20,7 +21,7 @@ from tfvae.runtime import files
 from tfvae.training import trainer
 from tfvae.zoo import load
 
-CLIENT = pathlib.Path(__file__).parents[1] / "export" / "clients" / "sample_savedmodel.py"
+CLIENT = pathlib.Path(__file__).parents[2] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, SEED, TEMPERATURE, N = (8, 8, 1), (3, -4), 0.7, 5
 CASES = {
     "labels": ("elbo", {"condition": "labels", "classes": 3}, np.int32([2, -1, 0, 1, 2])),
@@ -29,10 +30,6 @@ CASES = {
 }
 LABELS, KAPPA, UPSAMPLE = CASES
 OPTIONS = {"likelihood": "gaussian:sigma=0.3", "arch": "mlp:widths=12,latent=3", "image_shape": SHAPE}
-
-
-def write(model, root, name):
-    files.write_folder(root / name / "1", lambda folder: exporter.write_model(model, folder, name))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +48,7 @@ def models():
 def root(models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     for name, model in models.items():
-        write(model, folder, name)
+        write_savedmodel(model, folder, name)
     return folder
 
 

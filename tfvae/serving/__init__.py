@@ -1,1 +1,5 @@
-"""A small server of SavedModels that speaks TensorFlow Serving's REST API, for where that server is not."""
+"""A small server of SavedModels that speaks TensorFlow Serving's REST API, for where that server is not installed.
+
+`rest_requests` and `rest_responses` turn bytes into arrays and back; `http_server` is the WSGI app.
+It may import export, zoo and what is below them.
+"""

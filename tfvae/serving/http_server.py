@@ -1,6 +1,11 @@
-"""The app: TensorFlow Serving's URLs for one version of one model, on werkzeug; any WSGI server runs it."""
+"""The WSGI app: TensorFlow Serving's URLs for one version of one model, on werkzeug; any WSGI server runs it."""
+
+from __future__ import annotations
 
 import logging
+import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 from werkzeug.exceptions import HTTPException
@@ -13,14 +18,15 @@ from tfvae.export.exporter import WARMUP_FILE
 from tfvae.export.loading import SavedModel
 from tfvae.export.signatures import MAX_IMAGES
 from tfvae.runtime import files
-from tfvae.serving import rest
+from tfvae.serving import rest_requests, rest_responses
+from tfvae.serving.rest_requests import MAX_BODY, RequestError
 
 LOG = logging.getLogger("tfvae.serving")
 URLS = "GET /v1/models/NAME[/versions/N][/metadata], POST /v1/models/NAME[/versions/N]:predict, or GET /healthz"
-EXPECTED = {
+ERROR_MESSAGES = {
     404: f"Expected {URLS}. Received: another URL.",
     405: f"Expected {URLS}. Received: another method.",
-    413: f"Expected a body of at most {rest.MAX_BODY} bytes. Received: a larger one.",
+    413: f"Expected a body of at most {MAX_BODY} bytes. Received: a larger one.",
 }
 
 
@@ -31,95 +37,140 @@ class NameConverter(BaseConverter):
 
 
 class VersionConverter(BaseConverter):
+    """The number of a version in a URL."""
+
     regex = r"\d{1,19}"
 
-    def to_python(self, value):
+    def to_python(self, value: str) -> int:
+        """Return the number."""
         return int(value)
 
 
-def build_url_map():
-    """Each of TensorFlow Serving's URLs of a model, and of one version of it."""
+def build_url_map() -> Map:
+    """Return the map of TensorFlow Serving's URLs for a model, and for one version of it."""
     rules = [Rule("/healthz", endpoint="health", methods=["GET"])]
-    for place in ("/v1/models/<word:name>", "/v1/models/<word:name>/versions/<number:version>"):
+    for path in ("/v1/models/<name:name>", "/v1/models/<name:name>/versions/<version:version>"):
         rules += [
-            Rule(place, endpoint="status", methods=["GET"]),
-            Rule(f"{place}/metadata", endpoint="metadata", methods=["GET"]),
-            Rule(f"{place}:predict", endpoint="predict", methods=["POST"]),
+            Rule(path, endpoint="status", methods=["GET"]),
+            Rule(f"{path}/metadata", endpoint="metadata", methods=["GET"]),
+            Rule(f"{path}:predict", endpoint="predict", methods=["POST"]),
         ]
-    return Map(rules, converters={"word": NameConverter, "number": VersionConverter}, strict_slashes=False)
+    return Map(rules, converters={"name": NameConverter, "version": VersionConverter}, strict_slashes=False)
 
 
 class ServedModel(SavedModel):
     """A SavedModel of which all signatures can be called, whatever their inputs."""
 
-    def signature(self, name):
+    def get_signature(self, name: str) -> tf.types.experimental.ConcreteFunction:
+        """Return the function of a signature that exists."""
         return self.signatures[name]
 
 
 class LimitedRequest(Request):
-    max_content_length = rest.MAX_BODY
+    """A request whose body has at most `MAX_BODY` bytes."""
+
+    max_content_length = MAX_BODY
 
 
 class ModelServer:
-    """A WSGI app: requests -> JSON. Whatever comes, it answers; only its own mistakes are a 500, and are logged."""
+    """A WSGI app that answers requests for one version of one model in JSON.
 
-    def __init__(self, folder, name, version):
-        self.name, self.version, self.urls = name, version, build_url_map()
+    Whatever comes, it answers; only its own mistakes are a 500, and are logged.
+
+        app = ModelServer(pathlib.Path("export/models/digits/1"), "digits", 1)
+        waitress.serve(app, port=8501)
+
+    Attributes:
+        model: the loaded `ServedModel`.
+        signatures: as `savedmodel.describe_signatures` gives them.
+
+    Args:
+        folder: of the SavedModel, which is loaded unasked.
+        name: of the model in URLs.
+        version: its number.
+    """
+
+    def __init__(self, folder: pathlib.Path, name: str, version: int) -> None:
+        self.name, self.version, self.url_map = name, version, build_url_map()
         graph = savedmodel.parse_savedmodel(folder).meta_graphs[0]
+        manifest = read_manifest(folder)
         self.signatures = savedmodel.describe_signatures(graph)
-        self.metadata = rest.encode_metadata(name, version, graph)
+        self.metadata = rest_responses.encode_metadata(name, version, graph, manifest.get("condition"))
         self.model = ServedModel(folder)
-        self.most = read_max_images(folder)
+        self.max_images = read_max_images(manifest)
         run_warmup_requests(self.model, folder)
 
-    def __call__(self, environ, start_response):
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request, as WSGI has it."""
         request = LimitedRequest(environ)
+        status, headers = 200, {}
         try:
-            body, status, headers = self.answer(request), 200, {}
-        except rest.RequestError as error:
-            body, status, headers = rest.encode_error(str(error)), error.status, {}
+            body = self.respond(request)
+        except RequestError as error:
+            body, status = rest_responses.encode_error(str(error)), error.status
         except HTTPException as error:  # of werkzeug: no such URL, wrong method, body too large
-            kept = {key: value for key, value in error.get_headers(environ) if key == "Allow"}
-            body, status, headers = rest.encode_error(EXPECTED.get(error.code, error.description)), error.code, kept
+            status = error.code or 500
+            body = rest_responses.encode_error(ERROR_MESSAGES.get(status, str(error.description)))
+            headers = {key: value for key, value in error.get_headers(environ) if key == "Allow"}
         except TfvaeError as error:  # what the model itself refuses
-            body, status, headers = rest.encode_error(str(error)), 400, {}
+            body, status = rest_responses.encode_error(str(error)), 400
         except (tf.errors.ResourceExhaustedError, MemoryError):
-            body, status, headers = rest.encode_error("Out of memory. Ask for fewer images."), 503, {"Retry-After": "1"}
+            body, status = rest_responses.encode_error("Out of memory. Ask for fewer images."), 503
+            headers = {"Retry-After": "1"}
         except Exception:
             LOG.exception("%s %s", request.method, request.path)
-            body, status, headers = rest.encode_error("A mistake of the server; its log says more."), 500, {}
+            body, status = rest_responses.encode_error("A mistake of the server; its log says more."), 500
         return Response(body, status, headers, mimetype="application/json")(environ, start_response)
 
-    def answer(self, request):
-        endpoint, place = self.urls.bind_to_environ(request.environ).match()
+    def respond(self, request: Request) -> bytes:
+        """Return the body of the answer to a request.
+
+        Raises:
+            RequestError: another model or version, or a wrong request.
+            HTTPException: no such URL, or another method.
+        """
+        endpoint, arguments = self.url_map.bind_to_environ(request.environ).match()
         if endpoint == "health":
             return b'{"status": "ok"}'
-        if place["name"] != self.name or place.get("version", self.version) != self.version:
-            asked = f"{place['name']}, version {place.get('version', 'any')}"
-            raise rest.RequestError(404, f"Expected the model {self.name}, version {self.version}. Received: {asked}.")
+        name, version = arguments["name"], arguments.get("version", self.version)
+        if (name, version) != (self.name, self.version):
+            received = f"{name}, version {arguments.get('version', 'any')}"
+            raise RequestError(404, f"Expected the model {self.name}, version {self.version}. Received: {received}.")
         if endpoint == "status":
-            return rest.encode_status(self.version)
+            return rest_responses.encode_status(self.version)
         return self.metadata if endpoint == "metadata" else self.predict(request)
 
-    def predict(self, request):
+    def predict(self, request: Request) -> bytes:
+        """Return the body of the answer to a request for a prediction."""
         coding = request.headers.get("Content-Encoding", "identity")
         if coding.lower() != "identity":
-            raise rest.RequestError(415, "Expected a body that is not compressed. Received: a Content-Encoding.")
-        asked = rest.parse_request(request.get_data(cache=False))
-        inputs = rest.parse_tensors(asked, rest.select_signature(self.signatures, asked.signature), self.most)
-        outputs = self.model(asked.signature, **inputs)
-        return rest.encode_response({name: value.numpy() for name, value in outputs.items()}, asked.rows)
+            raise RequestError(415, "Expected a body that is not compressed. Received: a Content-Encoding.")
+        parsed = rest_requests.parse_request(request.get_data(cache=False))
+        signature = rest_requests.select_signature(self.signatures, parsed.signature)
+        inputs = rest_requests.parse_tensors(parsed, signature, self.max_images)
+        outputs = self.model(parsed.signature, **inputs)
+        arrays = {name: value.numpy() for name, value in outputs.items()}
+        return rest_responses.encode_response(arrays, parsed.by_rows)
 
 
-def read_max_images(folder):
-    """How many images a request may ask for: what the manifest says of `sample`, for the cost is the decoder's."""
+def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
+    """Return the manifest of a SavedModel; {} for a model of others, loaded with --trust, that has no such JSON."""
     try:
-        return int(files.read_json(folder / savedmodel.MANIFEST)["max_n"])
-    except (TfvaeError, KeyError, TypeError, ValueError):
-        return MAX_IMAGES  # another's model, with --trust
+        manifest = files.read_json(folder / savedmodel.MANIFEST)
+    except TfvaeError:
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
-def run_warmup_requests(model, folder):
+def read_max_images(manifest: dict[str, Any]) -> int:
+    """Return how many images a request may ask for: the manifest's limit of `sample`, for the decoder is what costs."""
+    try:
+        return int(manifest["max_n"])
+    except (KeyError, TypeError, ValueError):
+        return MAX_IMAGES
+
+
+def run_warmup_requests(model: SavedModel, folder: pathlib.Path) -> None:
     """Run the requests that the SavedModel brings, as TensorFlow Serving does: the first user waits no longer."""
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 

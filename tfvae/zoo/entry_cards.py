@@ -5,18 +5,12 @@ from __future__ import annotations
 import pathlib
 
 from tfvae.config import Config
+from tfvae.evaluation.metrics import find_metric
 from tfvae.runtime import files
 from tfvae.zoo import index
 
 BOUND_IMAGES = 200  # test images for the bound on log p(x)
 BOUND_SAMPLES = 50  # draws of z for the bound
-UNITS = {
-    "elbo": "nats per image",
-    "rate": "nats per image",
-    "distortion": "nats per image",
-    "nll": "nats per image",
-    "error": "|x - g(mean of q)|^2, summed over pixels in [0, 1]",
-}
 
 
 def format_entry_card(folder: pathlib.Path) -> str:
@@ -29,7 +23,7 @@ def format_entry_card(folder: pathlib.Path) -> str:
     config = Config.from_dict(files.read_json(folder / "config.json"))
     metrics = files.read_json(folder / "metrics.json")
     rows = "\n".join(
-        f"| `{name}` | {entry['value']:.6g} | {entry['tolerance']:g} | {UNITS[name]} |"
+        f"| `{name}` | {entry['value']:.6g} | {entry['tolerance']:g} | {find_metric(name).unit} |"
         for name, entry in metrics["numbers"].items()
     )
     name = folder.name if not folder.name.startswith(".") else folder.name[1:].rpartition(".tmp-")[0]

@@ -59,7 +59,8 @@ def load_test_images(config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray
         labels: [N].
         images: the same as x, as the live model takes them: bytes, or floats where the data set has those.
     """
-    images, labels = (array[:IMAGES] for array in datasets.load(config.dataset, "test", raw_dir=config.raw_dir))
+    images, labels = datasets.load(config.dataset, "test", raw_dir=config.raw_dir or "")
+    images, labels = images[:IMAGES], labels[:IMAGES]
     if config.binarize == "static":
         images = np.where(images > 127, 255, 0).astype(np.uint8)
     return (images.astype(np.float32) / 255 if images.dtype == np.uint8 else images), labels, images
@@ -69,9 +70,10 @@ def measure_entry(folder: pathlib.Path) -> dict[str, float]:
     """Measure an entry from its shipped files: the bound from the weights, all else from the SavedModel.
 
     Returns:
-        {elbo, rate, distortion, error, nll}: means over the test images, see `entry_cards.UNITS`.
+        {elbo, rate, distortion, error, nll}: means over the test images, see `tfvae.evaluation.metrics`.
     """
-    x, labels, images = load_test_images(read_config(folder))
+    config = read_config(folder)
+    x, labels, images = load_test_images(config)
     model = load_model(folder)
     signatures = tf.saved_model.load(str(savedmodel.find_savedmodel(folder / "saved_model"))).signatures
     conditions = None if model.condition is None else model.condition.values_for(labels, x)
@@ -92,6 +94,7 @@ def measure_entry(folder: pathlib.Path) -> dict[str, float]:
         BOUND_SAMPLES,
         seed=SEED[0],
         labels=labels[:BOUND_IMAGES] if uses_labels else None,
+        xla=config.xla,
     )["bound"]
     return numbers | {"nll": -float(bound.mean())}
 

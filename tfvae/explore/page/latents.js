@@ -1,8 +1,8 @@
 // The sliders and the map: two ways to move the same code.
 
-import { Latest } from "./api.js";
-import { paint, quantile, scatter, shareBelow, tile } from "./pixels.js";
-import { $, make, on, sampled, setCode, spoken, state, whole } from "./state.js";
+import { LatestTask } from "./api.js";
+import { normalCdf, normalQuantile, paintGrid, paintImage, paintPoints } from "./pixels.js";
+import { $, createElement, listen, readInteger, sampleCode, setCode, showSliderValue, state } from "./state.js";
 
 const ROWS = 16; // sliders shown at first, and with each press of "Show more"
 const PROBED = 3e5; // pixels encoded to see which latents are active
@@ -10,7 +10,7 @@ const MAPPED = 2e5; // pixels of the map
 const REACH = 0.005; // the share of the prior beyond each edge of the map
 
 // Latents by how far the codes of samples spread in them; how far they reach; each latent's size, at least the prior's.
-async function activity(model) {
+async function rankLatents(model) {
   const all = Array.from({ length: model.latent }, (_, i) => i);
   if (!model.has("sample", "encode")) return { order: all, reach: 3, sizes: all.map(() => 1) };
   const pixels = model.shape.reduce((a, b) => a * b);
@@ -27,23 +27,23 @@ async function activity(model) {
 
 export async function startLatents() {
   const { model } = state;
-  const { order, reach, sizes } = await activity(model);
-  state.code = await sampled(whole($("latent-seed")));
+  const { order, reach, sizes } = await rankLatents(model);
+  state.code = await sampleCode(readInteger($("latent-seed")));
   startSliders(order, Math.max(3, Math.ceil(reach)));
-  const image = new Latest(async (code) => paint($("image"), (await model.decode([code]))[0], model));
-  const draw = () => image.ask(state.code);
-  const picked = new Latest(async (seed, heat) => setCode(await sampled(seed, heat)));
-  const random = () => picked.ask(whole($("latent-seed")), Number($("latent-heat").value));
-  on("code", draw);
-  on("told", draw);
+  const image = new LatestTask(async (code) => paintImage($("image"), (await model.decode([code]))[0], model));
+  const draw = () => image.request(state.code);
+  const codeTask = new LatestTask(async (seed, temperature) => setCode(await sampleCode(seed, temperature)));
+  const random = () => codeTask.request(readInteger($("latent-seed")), Number($("latent-temperature").value));
+  listen("code", draw);
+  listen("condition", draw);
   $("reset").addEventListener("click", () => setCode(Array(model.latent).fill(0)));
   $("random").addEventListener("click", () => {
-    $("latent-seed").value = whole($("latent-seed")) + 1;
+    $("latent-seed").value = readInteger($("latent-seed")) + 1;
     random();
   });
   $("latent-seed").addEventListener("change", random);
-  $("latent-heat").addEventListener("input", random);
-  spoken($("latent-heat"), $("latent-heat-shown"), (v) => v.toFixed(1));
+  $("latent-temperature").addEventListener("input", random);
+  showSliderValue($("latent-temperature"), $("latent-temperature-shown"), (v) => v.toFixed(1));
   draw();
   startMap(order, sizes);
 }
@@ -52,29 +52,30 @@ export async function startLatents() {
 function startSliders(order, bound) {
   const rows = new Map();
 
-  function place() {
+  function updateSliders() {
     for (const [i, { slider, value }] of rows) {
       slider.value = state.code[i];
       value.textContent = (Math.round(100 * state.code[i]) / 100 + 0).toFixed(2); // + 0, for -0 has a sign
     }
   }
 
-  function more() {
+  function showMore() {
     for (const i of order.slice(rows.size, rows.size + ROWS)) {
-      const slider = make("input", { type: "range", min: -bound, max: bound, step: 0.05, "data-latent": i });
-      const value = make("output");
+      const slider = createElement("input", { type: "range", min: -bound, max: bound, step: 0.05, "data-latent": i });
+      const value = createElement("output");
       slider.addEventListener("input", () => setCode(state.code.map((v, k) => (k === i ? Number(slider.value) : v))));
       rows.set(i, { slider, value });
-      $("sliders").append(make("label", { class: "slider" }, make("span", {}, `z${i + 1}`), slider, value));
+      const name = createElement("span", {}, `z${i + 1}`);
+      $("sliders").append(createElement("label", { class: "slider" }, name, slider, value));
     }
     $("more").hidden = rows.size === order.length;
     $("more").textContent = `Show more (${order.length - rows.size})`;
-    place();
+    updateSliders();
   }
 
-  $("more").addEventListener("click", more);
-  on("code", place);
-  more();
+  $("more").addEventListener("click", showMore);
+  listen("code", updateSliders);
+  showMore();
 }
 
 // --- the map -------------------------------------------------------------------------------------------------------
@@ -84,10 +85,11 @@ function startMap(order, sizes) {
   if (model.latent < 2) return void ($("plane").hidden = true);
   startAxes(order);
   const axes = () => [Number($("plane-x").value), Number($("plane-y").value)];
-  const place = () => axes().map((i) => shareBelow(state.code[i] / sizes[i])); // of the code: to the right, upwards
+  const position = () => axes().map((i) => normalCdf(state.code[i] / sizes[i])); // of the code: to the right, upwards
   const pixels = model.shape.reduce((a, b) => a * b);
-  const side = model.points ? 25 : Math.max(5, Math.min(15, Math.floor(Math.sqrt(MAPPED / pixels))));
-  const values = Array.from({ length: side }, (_, i) => quantile((i + 0.5) / side)); // Kingma & Welling, 2014, fig. 4
+  const side = model.isPoints ? 25 : Math.max(5, Math.min(15, Math.floor(Math.sqrt(MAPPED / pixels))));
+  // Kingma & Welling, 2014, "Auto-Encoding Variational Bayes", fig. 4.
+  const values = Array.from({ length: side }, (_, i) => normalQuantile((i + 0.5) / side));
 
   function codes() {
     const [a, b] = axes();
@@ -100,59 +102,59 @@ function startMap(order, sizes) {
     );
   }
 
-  const map = new Latest(async (asked) => {
-    const images = await model.decode(asked);
-    if (model.points) scatter($("plane-map"), images);
-    else tile($("plane-map"), images, side, model);
+  const map = new LatestTask(async (grid) => {
+    const images = await model.decode(grid);
+    if (model.isPoints) paintPoints($("plane-map"), images);
+    else paintGrid($("plane-map"), images, side, model);
   });
   let timer = 0;
-  const later = () => {
+  const drawLater = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => map.ask(codes()), 120); // once the hand rests: a map costs as much as many images
+    timer = setTimeout(() => map.request(codes()), 120); // once the hand rests: a map costs as much as many images
   };
   const background = () => String(state.code.map((v, i) => (axes().includes(i) ? 0 : v)));
-  let known = background();
+  let shownBackground = background();
 
   function mark() {
-    const [shareRight, shareUp] = place();
+    const [shareRight, shareUp] = position();
     $("plane-here").style.left = `${100 * shareRight}%`;
     $("plane-here").style.top = `${100 * (1 - shareUp)}%`;
   }
 
-  on("code", () => {
+  listen("code", () => {
     mark();
-    if (background() === known) return; // the move was on the map itself
-    known = background();
-    later();
+    if (background() === shownBackground) return; // the move was on the map itself
+    shownBackground = background();
+    drawLater();
   });
-  on("told", later);
+  listen("condition", drawLater);
   for (const id of ["plane-x", "plane-y"])
-    $(id).addEventListener("change", () => ((known = background()), mark(), map.ask(codes())));
-  startHand(place, side, (shares) => {
+    $(id).addEventListener("change", () => ((shownBackground = background()), mark(), map.request(codes())));
+  startPointer(position, side, (shares) => {
     const code = [...state.code];
-    axes().forEach((i, k) => (code[i] = sizes[i] * quantile(Math.min(1 - REACH, Math.max(REACH, shares[k])))));
+    axes().forEach((i, k) => (code[i] = sizes[i] * normalQuantile(Math.min(1 - REACH, Math.max(REACH, shares[k])))));
     setCode(code);
   });
   mark();
-  map.ask(codes());
+  map.request(codes());
 }
 
 // Which two latents: the most active ones, or the only two.
 function startAxes(order) {
   const two = order.length === 2;
   for (const [id, chosen] of [["plane-x", two ? 0 : order[0]], ["plane-y", two ? 1 : order[1]]]) {
-    for (const i of order) $(id).append(make("option", { value: i }, `z${i + 1}`));
+    for (const i of order) $(id).append(createElement("option", { value: i }, `z${i + 1}`));
     $(id).value = chosen;
   }
   $("plane-axes").hidden = two;
   const rest = two ? "" : ", the other latents as the sliders say";
-  $("plane-lead").textContent = state.model.points
+  $("plane-lead").textContent = state.model.isPoints
     ? "Where an even grid of the prior's codes lands. Press or drag: the ring is the code's place, not the point's."
     : `A plane of the prior, each image an equal share of it${rest}. Press or drag.`;
 }
 
-// Pointer and arrow keys on the map: `go` is told shares of the prior, to the right and upwards.
-function startHand(place, side, go) {
+// Pointer and arrow keys on the map: `go` gets shares of the prior, to the right and upwards.
+function startPointer(position, side, go) {
   const frame = $("plane-frame");
   function point(event) {
     const box = frame.getBoundingClientRect();
@@ -164,6 +166,6 @@ function startHand(place, side, go) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!move) return;
     event.preventDefault();
-    go(place().map((share, k) => share + move[k] / side));
+    go(position().map((share, k) => share + move[k] / side));
   });
 }
