@@ -1,9 +1,10 @@
-"""Seed 004's third problem: the KL weighed 1, 5, 10 and 40 in two latent dimensions, and whether that disentangles.
+"""KL weights 1, 5, 10 and 40 in two latent dimensions, and whether a larger weight disentangles.
 
-MNIST as in `latent-sizes`, 784-512-256-2, 20 epochs: what the plane of z shows. MNIST has no known factors, so that
-the claims on disentanglement are put to `sprites` (three shapes with scale, turn and place, 9,216 pictures), the same
-weights, 1024-512-256-10, 150 epochs, two seeds: the mutual information gap (Chen et al., 2018) and DCI
-disentanglement (Eastwood & Williams, 2018) of the training images' codes, beside the error.
+Problem 3 of Haseeb ur Rehman (Homework 04 Deep Learning). MNIST as in `latent-sizes`, 784-512-256-2, 20 epochs: what
+the plane of z shows. MNIST has no known factors, so that the claims on disentanglement are tested on `sprites` (three
+shapes with scale, rotation and position, 9,216 pictures), the same weights, 1024-512-256-10, 150 epochs, two seeds: the
+mutual information gap (Chen et al., 2018) and DCI disentanglement (Eastwood & Williams, 2018) of the training images'
+codes, beside the error.
 """
 
 import numpy as np
@@ -23,58 +24,82 @@ STEPS = 13
 
 
 def run(lab):
-    digits = lab.runs({f"{w:g}": MNIST | {"objective": f"beta:beta={w:g}"} for w in WEIGHTS})
-    shapes = lab.runs({
-        f"{w:g}, seed {seed}": SPRITES | {"objective": f"beta:beta={w:g}", "seed": seed}
-        for w in WEIGHTS for seed in SEEDS
-    })  # fmt: skip
-    rows = [row_of(lab, label, one) for label, one in digits.items()]
-    lab.table("mnist", rows, "MNIST, two latent dimensions")
-    scores = [score_of(lab, label, one) for label, one in shapes.items()]
-    lab.table("sprites", scores, "Sprites, ten latent dimensions: are single codes single factors?")
-    planes_of(lab, digits)
-    traversals(lab, shapes, scores)
-    judge_digits(lab, rows)
-    judge_shapes(lab, scores)
-    lab.publish("The weight of the KL, and disentanglement", __doc__)
+    """Train on MNIST and on sprites, and write the page."""
+    digits = lab.train_runs({f"{w:g}": MNIST | {"objective": f"beta:beta={w:g}"} for w in WEIGHTS})
+    shapes = lab.train_runs(
+        {
+            f"{w:g}, seed {seed}": SPRITES | {"objective": f"beta:beta={w:g}", "seed": seed}
+            for w in WEIGHTS
+            for seed in SEEDS
+        }
+    )
+    rows = [build_row(lab, label, one) for label, one in digits.items()]
+    lab.add_table("mnist", rows, "MNIST, two latent dimensions")
+    scores = [build_score_row(lab, label, one) for label, one in shapes.items()]
+    lab.add_table("sprites", scores, "Sprites, ten latent dimensions: are single codes single factors?")
+    add_latent_planes(lab, digits)
+    add_traversals(lab, shapes, scores)
+    add_digit_verdict(lab, rows)
+    add_sprite_verdicts(lab, scores)
+    lab.write_page("The weight of the KL, and disentanglement", __doc__)
 
 
-def row_of(lab, weight, one):
-    found = lab.measured(one)
+def build_row(lab, weight, one):
+    """Return the row of an MNIST run."""
+    scores = lab.evaluate_run(one)
     return {
-        "KL weight": weight, "test error": found["sq_err"], "KL": found["rate"], "active units": found["active_units"],
-        "marginal KL": found["marginal_kl"], "labels told by a linear probe": found["probe[labels]"],
-    }  # fmt: skip
+        "KL weight": weight,
+        "test error": scores["sq_err"],
+        "KL": scores["rate"],
+        "active units": scores["active_units"],
+        "marginal KL": scores["marginal_kl"],
+        "labels predicted by a linear probe": scores["probe[labels]"],
+    }
 
 
-def score_of(lab, label, one):
-    found = lab.measured(one, "train")
+def build_score_row(lab, label, one):
+    """Return the row of a sprites run."""
+    scores = lab.evaluate_run(one, "train")
     return {
-        "KL weight, seed": label, "error": found["sq_err"], "KL": found["rate"], "active units": found["active_units"],
-        "MIG": found["mig"], "DCI disentanglement": found["dci_disentanglement"],
-        "DCI informativeness": found["dci_informativeness"], "FactorVAE score": found["factor_vae"],
-    }  # fmt: skip
+        "KL weight, seed": label,
+        "error": scores["sq_err"],
+        "KL": scores["rate"],
+        "active units": scores["active_units"],
+        "MIG": scores["mig"],
+        "DCI disentanglement": scores["dci_disentanglement"],
+        "DCI informativeness": scores["dci_informativeness"],
+        "FactorVAE score": scores["factor_vae"],
+    }
 
 
-def planes_of(lab, digits):
+def add_latent_planes(lab, digits):
+    """Add the decoded plane of z of each MNIST run, and its two axes."""
     values = latent_views.span_values(3.0, STEPS)
     rows, labels = [], []
     for weight, one in digits.items():
         model = load.load(one.path)
-        path = latent_figures.manifold_2d(latent_views.decode_manifold(model, 20), lab.place(f"manifold-{weight}.png"))
-        lab.picture(path, f"KL weight {weight}: the plane of z, at the quantiles of the prior")
+        path = latent_figures.draw_manifold(
+            latent_views.decode_manifold(model, 20), lab.build_path(f"manifold-{weight}.png")
+        )
+        lab.add_picture(path, f"KL weight {weight}: the plane of z, at the quantiles of the prior")
         for axis in range(2):
             z = np.zeros((STEPS, 2), np.float32)
             z[:, axis] = values
             rows.append(latent_views.decode_codes(model, z))
             labels.append(f"weight {weight}, z{axis + 1}")
-    path = grids.image_grid(np.concatenate(rows), lab.place("axes.png"), STEPS, row_labels=labels,
-                            column_labels=[f"{value:+.1f}" for value in values], group=2)  # fmt: skip
-    lab.picture(path, "A row for each axis, the other at 0")
+    path = grids.draw_image_grid(
+        np.concatenate(rows),
+        lab.build_path("axes.png"),
+        STEPS,
+        row_labels=labels,
+        column_labels=[f"{value:+.1f}" for value in values],
+        group=2,
+    )
+    lab.add_picture(path, "A row for each axis, the other at 0")
 
 
-def traversals(lab, shapes, scores):
-    """Of the best separated and of weight 1, the same picture."""
+def add_traversals(lab, shapes, scores):
+    """Add traversals of the model with the largest MIG and, for comparison, of the one with weight 1."""
     best = max(scores, key=lambda row: row["MIG"])["KL weight, seed"]
     for label in dict.fromkeys((f"1, seed {SEEDS[0]}", best)):
         model = load.load(shapes[label].path)
@@ -83,35 +108,50 @@ def traversals(lab, shapes, scores):
         kl = model.kl_per_dimension(images).numpy()
         board = latent_views.traverse(model, images[0], dims, steps=STEPS)
         name = f"traversal-{label.replace(', seed ', '-')}.png"
-        path = latent_figures.traversal_grid(
-            board, lab.place(name), dims, latent_views.span_values(steps=STEPS), kl[dims]
+        path = latent_figures.draw_traversals(
+            board, lab.build_path(name), dims, latent_views.span_values(steps=STEPS), kl[dims]
         )
-        lab.picture(path, f"Sprites, KL weight {label}: the most active dimensions, one at a time")
+        lab.add_picture(path, f"Sprites, KL weight {label}: the most active dimensions, one at a time")
 
 
-def judge_digits(lab, rows):
+def add_digit_verdict(lab, rows):
+    """Add the verdict on MNIST."""
     errors, kls, units = ([row[name] for row in rows] for name in ("test error", "KL", "active units"))
-    told = ", ".join(f"{row['test error']:.2f} ({row['active units']}) at {row['KL weight']}" for row in rows)
-    lab.verdict("4.5 4.6", "a larger weight blurs, and uses no more latents", errors == sorted(errors)
-                and units == sorted(units, reverse=True) and units[-1] < units[0],
-                f"test error (active units): {told}; KL " + ", ".join(f"{kl:.2f}" for kl in kls))  # fmt: skip
+    error_text = ", ".join(f"{row['test error']:.2f} ({row['active units']}) at {row['KL weight']}" for row in rows)
+    lab.add_verdict(
+        "Haseeb: KL weights; Haseeb: disentanglement",
+        "a larger weight blurs, and uses no more latents",
+        errors == sorted(errors) and units == sorted(units, reverse=True) and units[-1] < units[0],
+        f"test error (active units): {error_text}; KL " + ", ".join(f"{kl:.2f}" for kl in kls),
+    )
 
 
-def judge_shapes(lab, scores):
-    """By MIG: DCI is no measure of codes that say nothing, whose little importance may well be in one place."""
+def add_sprite_verdicts(lab, scores):
+    """Judge by MIG: DCI may be high for codes without information, whose little importance is in one place."""
     by_weight = np.array([[row["MIG"], row["DCI disentanglement"], row["error"]] for row in scores])
     each = by_weight.reshape(len(WEIGHTS), len(SEEDS), 3)
     mig, dci, error = each.mean(1).T
     least, most = each[..., 0].min(1), each[..., 0].max(1)  # over the seeds
     best = int(np.argmax(mig))
-    told = ", ".join(f"{a:.3f} to {b:.3f} / {d:.3f} at {w:g}" for a, b, d, w in zip(least, most, dci, WEIGHTS))
-    told = f"MIG of the seeds / mean DCI: {told}"
-    lab.verdict("4.6", "a weight above 1 disentangles", best > 0 and bool(least[best] > most[0]), told)
-    lab.verdict("4.6", "too large a weight entangles again", bool(most[-1] < least[best]), told)
+    mig_text = ", ".join(f"{a:.3f} to {b:.3f} / {d:.3f} at {w:g}" for a, b, d, w in zip(least, most, dci, WEIGHTS))
+    mig_text = f"MIG of the seeds / mean DCI: {mig_text}"
+    lab.add_verdict(
+        "Haseeb: disentanglement", "a weight above 1 disentangles", best > 0 and bool(least[best] > most[0]), mig_text
+    )
+    lab.add_verdict(
+        "Haseeb: disentanglement", "too large a weight entangles again", bool(most[-1] < least[best]), mig_text
+    )
     rank = spearmanr(by_weight[:, 2], by_weight[:, 0]).statistic
-    lab.verdict("4.6", "reconstruction is a poor indicator of disentanglement: the least error is not the best "
-                "separated", bool(np.argmin(error) != np.argmax(mig)),
-                f"rank correlation of error and MIG over {len(scores)} runs {rank:+.2f}; error "
-                + ", ".join(f"{e:.2f}" for e in error))  # fmt: skip
-    lab.verdict("4.6", "the right weight is found by a search with weak labels", None,
-                "advice: the table is such a search; labels are known here")  # fmt: skip
+    lab.add_verdict(
+        "Haseeb: disentanglement",
+        "reconstruction is a poor indicator of disentanglement: the least error is not the best separated",
+        bool(np.argmin(error) != np.argmax(mig)),
+        f"rank correlation of error and MIG over {len(scores)} runs {rank:+.2f}; error "
+        + ", ".join(f"{e:.2f}" for e in error),
+    )
+    lab.add_verdict(
+        "Haseeb: disentanglement",
+        "the right weight is found by a search with weak labels",
+        None,
+        "advice: the table is such a search; labels are known here",
+    )

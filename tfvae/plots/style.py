@@ -1,72 +1,74 @@
-"""Pictures of runs and models: NumPy arrays and metric rows in, one PNG file out, no TensorFlow.
+"""What all pictures share: colours, the look of axes, labels at line ends, and how a figure becomes a PNG file.
 
-Every function returns the path it wrote. Here is what they share: colours, axes and the atomic write.
-Figures are made with Matplotlib's objects alone, so pyplot's state and the user's rcParams stay untouched.
+Pictures are made from NumPy arrays and rows of metrics, without TensorFlow; every drawing function returns the path
+that it wrote. Figures use Matplotlib's objects alone, so that pyplot's state and the user's rcParams stay untouched.
 """
 
+from __future__ import annotations
+
 import io
-import os
 import pathlib
-import secrets
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
+from scipy.optimize import isotonic_regression
 
-from tfvae.errors import StorageError
+from tfvae.runtime import files
 
 INK, MUTED, RULE, PAPER = "#1f2328", "#656d76", "#e4e7eb", "#ffffff"
 BLUE, LIGHT_BLUE = "#0b5c96", "#6db3e2"  # training and validation: one colour family
 ACCENT = "#d55e00"  # GECO, and whatever the reader should see first
-# Okabe and Ito's colours without yellow (unreadable as a line on white); told apart with any colour vision.
+# Okabe and Ito's colours without yellow (unreadable as a line on white); distinguishable with any colour vision.
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c510a")
 # Paul Tol's "muted" scheme and a grey: ten classes.
-CLASSES = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933",
-           "#ddcc77", "#cc6677", "#882255", "#aa4499", "#777777")  # fmt: skip
+CLASSES = (
+    *("#332288", "#88ccee", "#44aa99", "#117733", "#999933"),
+    *("#ddcc77", "#cc6677", "#882255", "#aa4499", "#777777"),
+)
 DPI = 140
 MAX_BYTES = 300_000  # of a figure: reports embed many
 WIDTH = 10.0  # inches: 1400 pixels
 SMALL, NORMAL, LARGE = 8, 9, 10.5  # points
 
 
-def replace_file(path, data):
-    """Write `data` (bytes) to `path`; whatever happens, the file is the old one or the new one, never half.
+def create_figure(
+    rows: int, columns: int, height: float, *, width: float = WIDTH, **subplots: Any
+) -> tuple[Figure, np.ndarray]:
+    """Create a white figure and return it with its axes as an array [rows, columns].
 
-    Returns:
-        pathlib.Path of the file.
+    Args:
+        rows: number of rows of axes.
+        columns: number of columns of axes.
+        height: of the figure, inches.
+        width: of the figure, inches.
+        subplots: further options of Matplotlib's `Figure.subplots`.
 
-    Raises:
-        StorageError: the folder or the file cannot be written.
+    Example:
+        figure, axes = create_figure(1, 2, 4.2)
+        style_axes(axes[0, 0], "Rate", "epoch", "nats")
+        save_figure(figure, "rate.png")
     """
-    path = pathlib.Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(data)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        message = f"Expected {path} to be writable. Received: {reason}. Choose another path."
-        raise StorageError(message) from error
-    return path
-
-
-def new_figure(rows, columns, height, *, width=WIDTH, **subplots):
-    """A white figure of `width` x `height` inches and its axes as an array [rows, columns]."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.06)
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAPER, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.06)
     return figure, figure.subplots(rows, columns, squeeze=False, **subplots)
 
 
-def dress(ax, title="", x="", y=""):
-    """The common look of axes: left-aligned title, light grid, no frame on top and right.
+def style_axes(ax: Axes, title: str = "", x: str = "", y: str = "") -> None:
+    """Give axes the common look: left-aligned title, light grid, no frame on top and right.
 
     Titles and labels are shown as they are: a dollar sign in a run's name does not start mathematics.
+
+    Args:
+        ax: the axes to change.
+        title: text above the axes.
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
     """
     ax.set_title(title, loc="left", fontsize=LARGE, color=INK, pad=8, parse_math=False)
     ax.set_xlabel(x, fontsize=NORMAL, color=MUTED, parse_math=False)
@@ -78,62 +80,80 @@ def dress(ax, title="", x="", y=""):
     ax.spines[["left", "bottom"]].set_color("#b8bec6")
 
 
-def headline(figure, title):
-    """A left-aligned title over all panels; nothing for an empty one."""
+def add_title(figure: Figure, title: str) -> None:
+    """Write a left-aligned title over all panels; an empty title writes nothing."""
     if title:
         figure.suptitle(title, x=0.012, ha="left", fontsize=12, color=INK, parse_math=False)
 
 
-def spread(heights, gap):
-    """Move `heights` [N] as little as possible (least squares) so that all are at least `gap` apart.
+def spread_heights(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Move heights as little as possible (least squares) so that all are at least `gap` apart, and return them.
 
-    With t = sorted heights - gap * rank the condition is "t does not fall": isotonic regression, solved by
-    pooling adjacent violators.
+    With t = sorted heights - gap * rank the condition is "t does not fall", which is isotonic regression.
+
+    Args:
+        heights: [N], in any order.
+        gap: the least distance, in the unit of the heights.
+
+    Returns:
+        The moved heights [N], in the order of `heights`.
     """
     heights = np.asarray(heights, np.float64)
     order = np.argsort(heights, kind="stable")
     ranks = gap * np.arange(len(heights))
-    pools = []  # [mean, size]
-    for mean in heights[order] - ranks:
-        pools.append([mean, 1])
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (a, n), (b, m) = pools[-2:]
-            pools[-2:] = [[(a * n + b * m) / (n + m), n + m]]
     moved = np.empty(len(heights))
-    moved[order] = np.repeat([mean for mean, _ in pools], [size for _, size in pools]) + ranks
+    moved[order] = isotonic_regression(heights[order] - ranks).x + ranks
     return moved
 
 
-def end_labels(ax, labels, gap=0.075):
-    """Name curves at the right edge, at the height where they end, pushed apart where they would overlap.
+def label_line_ends(ax: Axes, labels: list[tuple[float, str, str]], gap: float = 0.075) -> None:
+    """Write the names of lines at the right edge, at the heights where the lines end, without overlaps.
 
     Args:
-        labels: list of (last y in data units, text, colour); call it after all limits are set.
-        gap: least distance, as a share of the axes' height.
+        ax: the axes; call this after all their limits are set.
+        labels: for each line its last y in data units, its text and its colour.
+        gap: the least distance of two labels, as a share of the axes' height.
     """
     if not labels:
         return
     ends = np.array([(ax.get_xlim()[1], y) for y, _, _ in labels])
     shares = ax.transAxes.inverted().transform(ax.transData.transform(ends))[:, 1]
-    heights = spread(np.clip(shares, 0, 1), gap)
+    heights = spread_heights(np.clip(shares, 0, 1), gap)
     heights -= max(0.0, heights.max() - 1.0)
+    options: dict[str, Any] = {"fontsize": SMALL, "va": "center", "transform": ax.transAxes, "parse_math": False}
     for height, (_, text, colour) in zip(heights, labels):
-        ax.text(1.015, height, text, color=colour, fontsize=SMALL, va="center", transform=ax.transAxes,
-                parse_math=False)  # fmt: skip
+        ax.text(1.015, height, text, color=colour, **options)
 
 
-def save_figure(figure, path):
-    """Draw the figure and put it at `path` as a PNG, atomically; a large one with 256 colours."""
-    figure.canvas.draw()
-    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
-    data = png_bytes(picture)
+def save_figure(figure: Figure, path: str | pathlib.Path) -> pathlib.Path:
+    """Draw the figure, write it to `path` as a PNG, and return the path; a large one is reduced to 256 colours.
+
+    Raises:
+        StorageError: the folder or the file cannot be written.
+    """
+    canvas: Any = figure.canvas
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    data = encode_png(picture)
     if len(data) > MAX_BYTES:
-        data = png_bytes(picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
-    return replace_file(path, data)
+        data = encode_png(picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+    return write_picture(path, data)
 
 
-def png_bytes(picture):
-    """A Pillow image as the bytes of a PNG file."""
+def encode_png(picture: Image.Image) -> bytes:
+    """Return a Pillow image as the bytes of a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def write_picture(path: str | pathlib.Path, data: bytes) -> pathlib.Path:
+    """Write the bytes of a picture to `path`, whole or not at all, create its folder, and return the path.
+
+    Raises:
+        StorageError: the folder or the file cannot be written.
+    """
+    path = pathlib.Path(path)
+    files.make_folder(path.parent)
+    files.write_bytes(path, data)
+    return path

@@ -1,15 +1,19 @@
 """A run as one offline HTML page: verdict, curves, pictures, settings; nothing is loaded from elsewhere."""
 
+from __future__ import annotations
+
 import base64
 import html
 import json
 import math
 import numbers
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from tfvae.plots.style import replace_file
+from tfvae.runtime import files
 
-LIMIT = 5_000_000  # bytes of the whole page: it should fit into a mail
+MAX_PAGE_BYTES = 5_000_000  # bytes of the whole page: it should fit into a mail
 STYLE = """
 :root { color-scheme: light dark;
   --ink: #1f2328; --muted: #656d76; --rule: #d9dee3; --paper: #fff; --card: #f6f8fa }
@@ -36,39 +40,42 @@ img { display: block; max-width: 100%; height: auto; background: #fff; border-ra
 """
 
 
-def _number(value):
+def _format_number(value: float) -> str:
+    """Return a number with five significant digits."""
     return f"{value:.5g}" if math.isfinite(value) else str(value)
 
 
-def _text(value):
-    """A value as a reader wants it: yes/no, five digits, compact JSON for what is nested."""
+def _format_value(value: Any) -> str:
+    """Return a value as a reader wants it: yes/no, five digits, compact JSON for what is nested."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        return _number(float(value))
+        return _format_number(float(value))
     if isinstance(value, (dict, list, tuple)):
         return json.dumps(value, default=str, ensure_ascii=False)
     return "" if value is None else str(value)
 
 
-def _table(pairs):
-    lines = [f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(_text(v))}</td></tr>" for k, v in pairs]
+def _format_table(pairs: Iterable[tuple[str, Any]]) -> str:
+    """Return pairs of name and value as an HTML table."""
+    lines = [f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(_format_value(v))}</td></tr>" for k, v in pairs]
     return "<table>" + "\n".join(lines) + "</table>"
 
 
-def _last_row(rows):
-    """Training and validation numbers of the last epoch as two-column cells."""
+def _list_last_metrics(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """Return names and values of the last epoch, the validation's beside the training's."""
     last = {name: value for name, value in rows[-1].items() if value not in ("", None)}
-    pairs = []
+    pairs: list[tuple[str, Any]] = []
     for name, value in last.items():
         twin = last.get("val_" + name)
         if not name.startswith("val_"):
-            pairs.append((name, _text(value) + (f" (validation {_text(twin)})" if twin is not None else "")))
+            text = _format_value(value) + (f" (validation {_format_value(twin)})" if twin is not None else "")
+            pairs.append((name, text))
     return pairs + [(n, v) for n, v in last.items() if n.startswith("val_") and n[4:] not in last]
 
 
-def _figure(path, room):
-    """The <figure> of one PNG and the bytes it takes; one too large, or gone, is named instead of shown."""
+def _embed_figure(path: str | pathlib.Path, room: int) -> tuple[str, int]:
+    """Return the <figure> of one PNG and the bytes it takes; one too large, or gone, is named instead of shown."""
     path = pathlib.Path(path)
     name = html.escape(path.stem.replace("_", " "))
     try:
@@ -83,41 +90,51 @@ def _figure(path, room):
     return f"<figure>{image}<figcaption>{name}</figcaption></figure>", len(encoded)
 
 
-def _figures(paths, room):
+def _embed_figures(paths: Iterable[str | pathlib.Path], room: int) -> tuple[str, int]:
+    """Return the figures of several PNGs, and the bytes of `room` that are left."""
     parts = []
     for path in paths:
-        part, used = _figure(path, room)
+        part, size = _embed_figure(path, room)
         parts.append(part)
-        room -= used
+        room -= size
     return "\n".join(parts), room
 
 
-def write_report(run_dir, config, env, rows, facts, plots, samples):
-    """Write run_dir/report.html, atomically.
+def write_report(
+    run_dir: str | pathlib.Path,
+    config: Mapping[str, Any],
+    env: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    facts: Sequence[tuple[str, Any]],
+    plots: Sequence[str | pathlib.Path],
+    samples: Sequence[str | pathlib.Path],
+) -> pathlib.Path:
+    """Write run_dir/report.html, whole or not at all, and return its path.
 
     Args:
         run_dir: folder of the run; its name is the subtitle.
-        config: dict, the content of config.json.
-        env: dict, the content of env.json.
+        config: the content of config.json.
+        env: the content of env.json.
         rows: dicts of metrics.csv; the last one is shown. May be empty.
-        facts: list of (name, value), the verdict: what a reader must know first.
-        plots, samples: paths of PNG files. Those that do not fit into 5 MB are named, not shown.
-
-    Returns:
-        pathlib.Path of the page.
+        facts: (name, value) pairs, the verdict: what a reader must know first.
+        plots: paths of PNG files. Those that do not fit into 5 MB are named, not shown.
+        samples: paths of more PNG files, treated alike.
 
     Raises:
         StorageError: the page cannot be written.
+
+    Example:
+        write_report("runs/a", config, env, rows, [("ELBO", -241.2)], ["runs/a/plots/curves.png"], [])
     """
     run_dir = pathlib.Path(run_dir)
     title = html.escape(f"{config.get('objective', 'run')} on {config.get('dataset', 'unnamed data')}")
-    sections = [("Verdict", f'<div class="verdict">{_table(facts)}</div>')] if facts else []
-    tail = [(f"Last of {len(rows)} epochs", _table(_last_row(rows)))] if rows else []
-    settings = f'<div class="split">{_table(config.items())}{_table(env.items())}</div>'
+    sections = [("Verdict", f'<div class="verdict">{_format_table(facts)}</div>')] if facts else []
+    tail = [(f"Last of {len(rows)} epochs", _format_table(_list_last_metrics(rows)))] if rows else []
+    settings = f'<div class="split">{_format_table(config.items())}{_format_table(env.items())}</div>'
     tail.append(("Settings and environment", settings))
-    text = len(STYLE) + sum(len(body.encode()) for _, body in sections + tail)
-    curves, room = _figures(plots, LIMIT - text - 20_000)
-    pictures, _ = _figures(samples, room)
+    text_size = len(STYLE) + sum(len(body.encode()) for _, body in sections + tail)
+    curves, room = _embed_figures(plots, MAX_PAGE_BYTES - text_size - 20_000)
+    pictures, _ = _embed_figures(samples, room)
     sections += [("Curves", curves)] * bool(plots) + [("Images", pictures)] * bool(samples) + tail
     body = "\n".join(f"<section><h2>{heading}</h2>\n{content}</section>" for heading, content in sections)
     page = f"""<!doctype html>
@@ -128,4 +145,6 @@ def write_report(run_dir, config, env, rows, facts, plots, samples):
 {body}
 </body></html>
 """
-    return replace_file(run_dir / "report.html", page.encode())
+    path = run_dir / "report.html"
+    files.write_bytes(path, page.encode())
+    return path

@@ -1,7 +1,8 @@
-"""The theory of seed 000 in pictures: what a VAE with a free encoder and decoder does.
+"""The theory of Rezende and Viola (2018) in pictures: what a VAE with a free encoder and decoder does.
 
-No training and no data set: fixed points of `tfvae.experiments.theory` on toy data, in float64, beside what is known of them. The
-Lagrangian is 1/2 E|x - g(z)|^2 + beta KL, so that beta is the variance sigma^2 of a Gaussian decoder.
+The claims are those of Parnas and Shazman (Project ML2: Taming VAE). No training and no data set: fixed points on toy
+data, in float64, beside what is known of them. The Lagrangian is 1/2 E|x - g(z)|^2 + beta KL, so that beta is the
+variance sigma^2 of a Gaussian decoder.
 """
 
 from tfvae.experiments.theory import (
@@ -16,6 +17,7 @@ PARTS = (fixed_points_recipe, partition_recipe, transitions_recipe, kernel_pca_r
 
 
 def run(lab):
+    """Add the section of each part, and write the page."""
     for part in PARTS:
         part.show(lab)
-    lab.publish("Theory: fixed points, partitions, transitions, kernel PCA, energy levels", __doc__)
+    lab.write_page("Theory: fixed points, partitions, transitions, kernel PCA, energy levels", __doc__)

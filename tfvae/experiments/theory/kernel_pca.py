@@ -14,7 +14,7 @@ What agrees exactly:
 What agrees in a limit: for clusters much narrower than sqrt(beta) and much further apart, the columns of m and the
 leading components of kernel PCA both span the clusters' indicators, and psi and kernel PCA's pre-images are the means.
 What does not: m is the outcome of a nonlinear iteration for a chosen number of cells, kernel PCA an eigenproblem with
-as many components as data and no cells. Between the limits they differ, by what `agreement` measures.
+as many components as data and no cells. Between the limits they differ, by what `measure_agreement` measures.
 """
 
 import numpy as np
@@ -24,35 +24,35 @@ from scipy.special import softmax
 from sklearn.decomposition import KernelPCA
 
 from tfvae.errors import UsageError
-from tfvae.experiments.theory.fixed_point import fixed_point
+from tfvae.experiments.theory.fixed_point import find_fixed_point
 
 
-def gaussian_kernel(a, b, beta):
-    """exp(-|a_i - b_j|^2 / (2 beta)), [N, M]: standard deviation sqrt(beta)."""
+def compute_gaussian_kernel(a, b, beta):
+    """Return exp(-|a_i - b_j|^2 / (2 beta)), [N, M]: a kernel of standard deviation sqrt(beta)."""
     return np.exp(-cdist(a, b, "sqeuclidean") / (2.0 * beta))
 
 
-def responsibilities(x, psi, log_prior, beta):
-    """m_ib of the module's docstring; x [n, D], psi [k, D], log_prior [k] -> [n, k]. sum_b pi_b m_ib = 1."""
+def compute_responsibilities(x, psi, log_prior, beta):
+    """Return m_ib of the module's docstring; x [n, D], psi [k, D], log_prior [k] -> [n, k]. sum_b pi_b m_ib = 1."""
     prior = softmax(log_prior)
-    kernel = gaussian_kernel(x, psi, beta)
+    kernel = compute_gaussian_kernel(x, psi, beta)
     return kernel / (kernel @ prior)[:, None]
 
 
-def soft_clusters(x, psi, log_prior, beta, **options):
-    """m [n, k] and psi [k, D] at the fixed point reached from `psi`; options as of `fixed_point`."""
-    at = fixed_point(x, log_prior, psi, sigma2=beta, **options)
+def find_soft_clusters(x, psi, log_prior, beta, **options):
+    """m [n, k] and psi [k, D] at the fixed point reached from `psi`; options as of `find_fixed_point`."""
+    at = find_fixed_point(x, log_prior, psi, sigma2=beta, **options)
     return at.q / softmax(log_prior), at.g
 
 
-def normalised_kernel(x, beta, *, iterations=1000, tolerance=1e-12):
-    """d_i k(x_i, x_j) d_j with unit row sums, and d: -> [n, n], [n] (Sinkhorn, 1964, for a symmetric matrix).
+def normalise_kernel(x, beta, *, iterations=1000, tolerance=1e-12):
+    """Return d_i k(x_i, x_j) d_j [n, n] with unit row sums, and d [n] (Sinkhorn, 1964, for a symmetric matrix).
 
     Its leading eigenvector is constant, so that the centring of kernel PCA takes away that one and leaves the others.
     """
     if not beta > 0:
         raise UsageError(f"Expected beta > 0. Received: {beta}.")
-    kernel, d = gaussian_kernel(x, x, beta), np.ones(len(x))
+    kernel, d = compute_gaussian_kernel(x, x, beta), np.ones(len(x))
     for _ in range(iterations):
         sums = d * (kernel @ d)
         if np.abs(sums - 1.0).max() < tolerance:
@@ -61,38 +61,38 @@ def normalised_kernel(x, beta, *, iterations=1000, tolerance=1e-12):
     return d[:, None] * kernel * d, d
 
 
-def kernel_pca(kernel, components):
-    """Orthonormal coordinates of the data on kernel PCA's leading components, [n, components]; scikit-learn's."""
+def compute_kernel_pca(kernel, components):
+    """Return orthonormal coordinates of the data on kernel PCA's leading components, [n, components]."""
     fitted = KernelPCA(components, kernel="precomputed", eigen_solver="dense").fit(kernel)
     return fitted.eigenvectors_
 
 
-def cluster_components(m, components):
-    """The leading left singular vectors of the centred m, [n, components]: what the cells tell about the data."""
+def compute_cluster_components(m, components):
+    """Return the leading left singular vectors of the centred m, [n, components]."""
     return np.linalg.svd(m - m.mean(0), full_matrices=False)[0][:, :components]
 
 
-def agreement(a, b):
-    """Cosines of the principal angles between the spans of a and b [n, r], largest first: 1 is the same subspace."""
+def measure_agreement(a, b):
+    """Return the cosines of the principal angles between the spans of a and b [n, r], largest first."""
     return np.sort(np.cos(subspace_angles(a, b)))[::-1]
 
 
-def pre_images(x, coordinates, scale, beta, *, iterations=500, tolerance=1e-9):
-    """Kernel PCA's reconstruction of each datum in data space, [n, D] (Mika et al., 1999).
+def find_pre_images(x, coordinates, scale, beta, *, iterations=500, tolerance=1e-9):
+    """Return kernel PCA's reconstruction of each datum in data space, [n, D] (Mika et al., 1999).
 
     Datum j is projected to sum_i c_ij d_i phi(x_i), c = 1/n + V V'; its pre-image psi maximises
     sum_i c_ij d_i k(x_i, psi), found from psi = x_j by psi <- sum_i c_ij d_i k(x_i, psi) x_i / (sum of these weights).
 
     Args:
-        coordinates: V [n, r], orthonormal and centred, of `kernel_pca`.
-        scale: d [n] of `normalised_kernel`; ones for the plain Gaussian kernel.
+        coordinates: V [n, r], orthonormal and centred, of `compute_kernel_pca`.
+        scale: d [n] of `normalise_kernel`; ones for the plain Gaussian kernel.
     """
     weights = scale[:, None] * (1.0 / len(x) + coordinates @ coordinates.T)
     psi = np.array(x, np.float64)
     rest = tolerance * np.sqrt(((x - x.mean(0)) ** 2).sum(1).mean())
     for _ in range(iterations):
-        pull = weights * gaussian_kernel(x, psi, beta)
-        before, psi = psi, (pull.T @ x) / pull.sum(0)[:, None]
+        attractions = weights * compute_gaussian_kernel(x, psi, beta)
+        before, psi = psi, (attractions.T @ x) / attractions.sum(0)[:, None]
         if np.abs(psi - before).max() <= rest:
             break
     return psi

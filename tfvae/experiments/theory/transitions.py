@@ -20,7 +20,7 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from tfvae.errors import UsageError
-from tfvae.experiments.theory.fixed_point import fixed_point
+from tfvae.experiments.theory.fixed_point import find_fixed_point
 
 
 class Annealed(NamedTuple):
@@ -32,35 +32,36 @@ class Annealed(NamedTuple):
     g: np.ndarray
 
 
-def falling(betas):
+def check_falling(betas):
+    """Return betas as float64; refuse those that are not positive and falling."""
     betas = np.asarray(betas, np.float64)
     if betas.ndim != 1 or len(betas) < 1 or not (betas > 0).all() or not (np.diff(betas) < 0).all():
         raise UsageError("Expected betas > 0 in falling order. Received others.")
     return betas
 
 
-def anneal(x, log_prior, betas, *, jitter=1e-4, iterations=3000, tolerance=1e-8, seed=0):
-    """Follow the fixed point of a free decoder from large to small beta (deterministic annealing): -> `Annealed`.
+def anneal_free_decoder(x, log_prior, betas, *, jitter=1e-4, iterations=3000, tolerance=1e-8, seed=0):
+    """Follow the fixed point of a free decoder from large to small beta (deterministic annealing), and return it.
 
     Args:
         x: data [n, D]; log_prior: log weights of the latent points [S].
-        betas: [T], > 0, falling; begin above `first_critical`, where all g are the mean.
+        betas: [T], > 0, falling; begin above `find_first_critical_beta`, where all g are the mean.
         jitter: the push given to g before each beta, in units of sqrt(beta): without it an unstable state stays.
-        iterations, tolerance: of `fixed_point` at each beta.
+        iterations, tolerance: of `find_fixed_point` at each beta.
     """
-    x, betas, draw = np.asarray(x, np.float64), falling(betas), np.random.default_rng(seed)
-    g, found = np.tile(x.mean(0), (len(log_prior), 1)), []
+    x, betas, draw = np.asarray(x, np.float64), check_falling(betas), np.random.default_rng(seed)
+    g, states = np.tile(x.mean(0), (len(log_prior), 1)), []
     for beta in betas:
         start = g + jitter * np.sqrt(beta) * draw.standard_normal(g.shape)
-        at = fixed_point(x, log_prior, start, sigma2=beta, iterations=iterations, tolerance=tolerance)
+        at = find_fixed_point(x, log_prior, start, sigma2=beta, iterations=iterations, tolerance=tolerance)
         g = at.g
-        found.append((at.trace.sq_err[-1], at.trace.rate[-1], g))
-    u, rate, decoders = zip(*found)
+        states.append((at.trace.sq_err[-1], at.trace.rate[-1], g))
+    u, rate, decoders = zip(*states)
     return Annealed(betas, np.array(u), np.array(rate), np.array(decoders))
 
 
-def linear_step(w, covariance, beta):
-    """One iteration of a linear model by moments: w [D, L], C [D, D] -> next w, and u and rate after it.
+def iterate_linear_model(w, covariance, beta):
+    """Iterate a linear model once by moments, w [D, L], C [D, D]; return the next w, and u and rate after it.
 
     q(z|x) = N(A x, beta M^-1), M = W'W + beta I, A = M^-1 W'; then W = C A' (E zz')^-1 (Tipping & Bishop, 1999).
     """
@@ -73,58 +74,60 @@ def linear_step(w, covariance, beta):
     return w, u, rate
 
 
-def linear_anneal(covariance, latent, betas, *, jitter=1e-4, iterations=5000, tolerance=1e-9, seed=0):
-    """As `anneal` with a linear decoder of `latent` dimensions and data known by their covariance [D, D]."""
-    covariance, betas, draw = np.asarray(covariance, np.float64), falling(betas), np.random.default_rng(seed)
-    w, found = np.zeros((len(covariance), latent)), []
+def anneal_linear_decoder(covariance, latent, betas, *, jitter=1e-4, iterations=5000, tolerance=1e-9, seed=0):
+    """Follow a linear decoder of `latent` dimensions as `anneal_free_decoder` does; the data's covariance is [D, D]."""
+    covariance, betas, draw = np.asarray(covariance, np.float64), check_falling(betas), np.random.default_rng(seed)
+    w, states = np.zeros((len(covariance), latent)), []
     rest = tolerance * np.sqrt(np.trace(covariance))
     for beta in betas:
         w = w + jitter * np.sqrt(beta) * draw.standard_normal(w.shape)
         for _ in range(iterations):
-            before, (w, u, rate) = w, linear_step(w, covariance, beta)
+            before, (w, u, rate) = w, iterate_linear_model(w, covariance, beta)
             if np.abs(w - before).max() <= rest:
                 break
-        found.append((u, rate, w))
-    u, rate, weights = zip(*found)
+        states.append((u, rate, w))
+    u, rate, weights = zip(*states)
     return Annealed(betas, np.array(u), np.array(rate), np.array(weights))
 
 
-def linear_error(eigenvalues, betas, latent=None):
-    """u(beta) = sum_j min(lambda_j, beta) over the `latent` largest eigenvalues (None: all), plus the rest; [T]."""
+def compute_linear_error(eigenvalues, betas, latent=None):
+    """Return u(beta) [T]: sum_j min(lambda_j, beta) of the `latent` largest eigenvalues (None: all), and the rest."""
     values = np.sort(eigenvalues)[::-1]
     cut = len(values) if latent is None else latent
     return np.minimum(values[:cut], np.asarray(betas)[:, None]).sum(1) + values[cut:].sum()
 
 
-def linear_rate(eigenvalues, betas, latent=None):
-    """KL(q(z|x) || N(0, I)) = 1/2 sum_j max(0, log(lambda_j / beta)), nats; [T]."""
+def compute_linear_rate(eigenvalues, betas, latent=None):
+    """Return KL(q(z|x) || N(0, I)) = 1/2 sum_j max(0, log(lambda_j / beta)), nats; [T]."""
     values = np.sort(eigenvalues)[::-1][:latent]
     return 0.5 * np.maximum(0.0, np.log(values / np.asarray(betas)[:, None])).sum(1)
 
 
-def first_critical(x):
-    """beta_c = lambda_max of the covariance of the data [n, D]: above it a free decoder collapses to the mean."""
+def find_first_critical_beta(x):
+    """Return beta_c = lambda_max of the data's covariance; above it a free decoder collapses to the mean."""
     return float(np.linalg.eigvalsh(np.atleast_2d(np.cov(np.asarray(x, np.float64).T, bias=True)))[-1])
 
 
-def curvature(betas, u):
-    """d^2 u / d beta^2 at the inner betas [T - 2], by second differences on steps that need not be equal."""
+def compute_curvature(betas, u):
+    """Return d^2 u / d beta^2 at the inner betas [T - 2], by second differences on steps that need not be equal."""
     slopes = np.diff(u) / np.diff(betas)
     return 2.0 * np.diff(slopes) / (np.asarray(betas)[2:] - np.asarray(betas)[:-2])
 
 
-def critical_betas(betas, u, *, least=0.3):
-    """The betas, falling, where |d^2 u / d beta^2| peaks so sharply that du/dbeta changes by more than `least`.
+def find_critical_betas(betas, u, *, least=0.3):
+    """Return the betas, falling, where |d^2 u / d beta^2| peaks so sharply that du/dbeta changes by more than `least`.
 
     du/dbeta has no unit. In the linear case it is the number of dimensions alive, so each transition is a jump of 1.
     A transition smeared over neighbouring betas counts once: the jump is taken over three second differences.
     """
     if not least > 0:
         raise UsageError(f"Expected least > 0. Received: {least}.")
-    betas = falling(betas)
-    steps = np.abs(curvature(betas, u)) * (betas[:-2] - betas[2:]) / 2.0  # the change of slope at each inner beta
+    betas = check_falling(betas)
+    steps = (
+        np.abs(compute_curvature(betas, u)) * (betas[:-2] - betas[2:]) / 2.0
+    )  # the change of slope at each inner beta
     jumps = np.convolve(steps, np.ones(3), mode="same")
     peaks = find_peaks(np.pad(jumps, 1), height=least, prominence=0.5 * least)[0] - 1
     # of three equal sums the middle one is at the kink: take the sharpest second difference near the peak
-    near = [max(range(max(p - 1, 0), min(p + 2, len(steps))), key=steps.__getitem__) for p in peaks]
-    return betas[1:-1][sorted(set(near))]
+    kinks = [max(range(max(p - 1, 0), min(p + 2, len(steps))), key=steps.__getitem__) for p in peaks]
+    return betas[1:-1][sorted(set(kinks))]
