@@ -247,10 +247,13 @@ def translate_options(part: PartSignature | type, options: Mapping[str, Any]) ->
         option = part.options.get(name)
         if key in part.legacy_off and is_same_value(value, part.legacy_off[key]):
             value = None if option and option.optional else part.defaults.get(name)
-        if option and option.optional and value == OFF_WORD:
-            value = None
-        translated[name] = value
+        translated[name] = translate_off(value) if option and option.optional else value
     return translated
+
+
+def translate_off(value: Any) -> Any:
+    """Return None for the word ``none``, and any other value as it is."""
+    return None if value == OFF_WORD else value
 
 
 def is_same_value(value: Any, other: object) -> bool:

@@ -33,8 +33,8 @@ class GaussianArchitecture(keras.layers.Layer):
 
     Args:
         latent: L, the number of latent dimensions.
-        context: D, the width of the context vector that encoder and decoder see too; 0: none.
-        context_maps: (H, W, C) if that vector is an image, which convolutions see as one.
+        context_width: D, of the context vector that encoder and decoder see too; 0: none.
+        context_map_shape: (H, W, C) if that vector is an image, which convolutions see as one.
         conditioning: how they see it: ``concat`` joins it to x and z, ``film`` scales and shifts hidden activations,
             ``mr`` gates them.
         image_shape: (H, W, C).
@@ -63,8 +63,8 @@ class GaussianArchitecture(keras.layers.Layer):
         self,
         *,
         latent: int = 32,
-        context: int = 0,
-        context_maps: tuple[int, ...] = (),
+        context_width: int = 0,
+        context_map_shape: tuple[int, ...] = (),
         conditioning: str = "concat",
         image_shape: tuple[int, ...],
         output_channels: int,
@@ -74,8 +74,8 @@ class GaussianArchitecture(keras.layers.Layer):
         super().__init__(name="arch", dtype=dtype)
         if not latent >= 1:
             raise UsageError(f"Expected latent >= 1. Received: latent={latent}.")
-        check_conditioning(context, conditioning)
-        self.context_width, self.context_map_shape = int(context), tuple(context_maps)
+        check_conditioning(context_width, conditioning)
+        self.context_width, self.context_map_shape = int(context_width), tuple(context_map_shape)
         self.conditioning = conditioning
         self.latent, self.image_shape, self.output_channels = int(latent), tuple(image_shape), output_channels
         self._seeds = iter(range(1000 * seed, 1000 * seed + 1000))
@@ -133,7 +133,7 @@ class GaussianArchitecture(keras.layers.Layer):
         """
         if (context is None) != (self.context_width == 0):
             width = self.context_width
-            expected = f"a context [..., {width}]" if width else "no context (the option context=0)"
+            expected = f"a context [..., {width}]" if width else "no context, as the model has no condition"
             received = "none" if context is None else tuple(context.shape)
             raise UsageError(f"Expected {expected}. Received: {received}.")
         if context is None:
@@ -187,14 +187,14 @@ def split_mean_and_log_stddev(raw: tf.Tensor, limit: float = LOG_STDDEV_LIMIT) -
     return mean, limit * tf.tanh(raw / limit)
 
 
-def parse_widths(text: str | int) -> list[int]:
-    """Return '512-256' as [512, 256], and '' as [].
+def parse_widths(text: str | int | None) -> list[int]:
+    """Return '512-256' as [512, 256], and None as [].
 
     Raises:
         UsageError: the text is no such list of positive numbers.
     """
     try:
-        numbers = [int(part) for part in str(text).split("-") if part]
+        numbers = [] if text is None else [int(part) for part in str(text).split("-") if part]
     except ValueError:
         numbers = [0]
     if any(number < 1 for number in numbers):

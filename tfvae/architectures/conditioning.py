@@ -171,6 +171,6 @@ def check_conditioning(context_width: int, conditioning: str) -> None:
         UsageError: one of them.
     """
     if not context_width >= 0:
-        raise UsageError(f"Expected context >= 0. Received: context={context_width}.")
+        raise UsageError(f"Expected context_width >= 0. Received: {context_width}.")
     if conditioning not in CONDITIONINGS:
         raise UsageError(describe_unknown("conditioning", conditioning, CONDITIONINGS))

@@ -6,44 +6,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from likelihood_doubles import SHAPE, make_images, make_likelihood, make_outputs, soft_clip_both_sides
 from numpy.polynomial.legendre import leggauss
 from scipy import special, stats
 
 from tfvae.distributions import densities
 from tfvae.distributions.likelihoods import LIKELIHOODS
-from tfvae.runtime.parts import build_part
 
-SHAPE = (3, 2, 2)
 KINDS = {name: cls.kind for name, cls in LIKELIHOODS.items()}
 DISCRETE = [name for name, kind in KINDS.items() if kind == "discrete"]
 NAMES = list(LIKELIHOODS)
 tfd = tfp.distributions
 
 
-def make(spec, shape=SHAPE):
-    return build_part("likelihood", LIKELIHOODS, spec, image_shape=shape)
-
-
-def features(likelihood, lead, seed=0, size=1.0):
-    rng = np.random.default_rng(seed)
-    shape = (*lead, *likelihood.image_shape[:2], likelihood.output_channels)
-    return (size * rng.standard_normal(shape)).astype("float32")
-
-
-def images(batch, seed=1, shape=SHAPE):
-    return (np.random.default_rng(seed).integers(0, 256, (batch, *shape)) / 255).astype("float32")
-
-
-def soft(s, low):
-    return low + np.logaddexp(0, s - low)
-
-
-def bound(s, low, high):
-    return high - np.logaddexp(0, high - soft(s, low))
-
-
-def byte_mass(y, loc, s):
-    """Mass of the rounded logistic from SciPy's distribution function, on the side that does not cancel."""
+def compute_byte_mass(y, loc, s):
+    """Return the mass of the rounded logistic from SciPy's distribution function, on the side that does not cancel."""
     p = stats.logistic(loc, s)
     right = p.sf(y - 0.5) - p.sf(y + 0.5)
     inner = np.where(y > loc, right, p.cdf(y + 0.5) - p.cdf(y - 0.5))
@@ -58,25 +35,27 @@ def continuous_bernoulli(h, x):
 
 def student_t(h, x):
     raw, s, freedom = np.split(h, 3, -1)
-    df = 1.01 + bound(freedom, 0, 200)
-    return stats.t.logpdf(x, df, special.expit(raw), np.exp(bound(s, -6, 5)))
+    df = 1.01 + soft_clip_both_sides(freedom, 0, 200)
+    return stats.t.logpdf(x, df, special.expit(raw), np.exp(soft_clip_both_sides(s, -6, 5)))
 
 
 def laplace(h, x):
     raw, s = np.split(h, 2, -1)
-    return stats.laplace.logpdf(x, special.expit(raw), np.exp(bound(s, -6, 5)))
+    return stats.laplace.logpdf(x, special.expit(raw), np.exp(soft_clip_both_sides(s, -6, 5)))
 
 
 def logistic(h, x):
     raw, s = np.split(h, 2, -1)
-    return np.log(byte_mass(np.rint(255 * x), 127.5 + 127.5 * raw, 127.5 * np.exp(bound(s, -7, 3))))
+    return np.log(
+        compute_byte_mass(np.rint(255 * x), 127.5 + 127.5 * raw, 127.5 * np.exp(soft_clip_both_sides(s, -7, 3)))
+    )
 
 
 def mixture(h, x, components=5):
     h = h.reshape(*h.shape[:-1], -1, 3, components)
     logits, raw, s = h[..., 0, :], h[..., 1, :], h[..., 2, :]
     loc = 255 * ((np.arange(components) + 0.5) / components + raw / 2)
-    mass = byte_mass(np.rint(255 * x)[..., None], loc, 127.5 * np.exp(bound(s, -7, 3)))
+    mass = compute_byte_mass(np.rint(255 * x)[..., None], loc, 127.5 * np.exp(soft_clip_both_sides(s, -7, 3)))
     return np.log(np.sum(special.softmax(logits, -1) * mass, axis=-1))
 
 
@@ -92,7 +71,7 @@ def bitwise(h, x):
     return np.sum(special.log_expit(np.where(bits == 1, logits, -logits)), axis=-1)
 
 
-# log p of single sub-pixels: features [..., H, W, P] and pixels [B, H, W, C], both float64 -> [..., H, W, C].
+# log p of single sub-pixels: decoder outputs [..., H, W, P] and pixels [B, H, W, C], both float64 -> [..., H, W, C].
 ORACLES = {
     "bernoulli": lambda h, x: x * special.log_expit(h) + (1 - x) * special.log_expit(-h),
     "continuous-bernoulli": continuous_bernoulli,
@@ -113,8 +92,8 @@ def test_every_likelihood_has_an_oracle():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_log_prob_is_the_oracles_sum_over_pixels(name):
-    likelihood = make(name)
-    h, x = features(likelihood, (2, 4)), images(4)
+    likelihood = make_likelihood(name)
+    h, x = make_outputs(likelihood, (2, 4)), make_images(4)
     want = ORACLES[name](h.astype("float64"), x.astype("float64")).sum(axis=(-3, -2, -1))
     got = likelihood.log_prob(h, x).numpy()
     assert got.shape == (2, 4) and got.dtype == np.float32
@@ -122,9 +101,9 @@ def test_log_prob_is_the_oracles_sum_over_pixels(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_p_x_of_the_domain_is_log_prob(name):
-    likelihood = make(name)
-    h, x = features(likelihood, (2, 4)), images(4)
+def test_the_distribution_on_the_sample_space_is_log_prob(name):
+    likelihood = make_likelihood(name)
+    h, x = make_outputs(likelihood, (2, 4)), make_images(4)
     p = likelihood.distribution(h)
     assert p.batch_shape == (2, 4)
     assert p.event_shape == SHAPE + (8,) * (name == "bitwise")
@@ -133,8 +112,8 @@ def test_p_x_of_the_domain_is_log_prob(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_eager_and_xla_agree(name):
-    likelihood = make(name)
-    h, x = tf.constant(features(likelihood, (2, 4))), tf.constant(images(4))
+    likelihood = make_likelihood(name)
+    h, x = tf.constant(make_outputs(likelihood, (2, 4))), tf.constant(make_images(4))
 
     def everything(h, x):
         return likelihood.log_prob(h, x, training=True), likelihood.mean(h), likelihood.sample(h, (3, 4))
@@ -154,8 +133,8 @@ def test_student_t_draw_has_scipys_distribution():
         assert stats.kstest(draw, stats.t(df).cdf).pvalue > 1e-6
 
 
-def extremes(likelihood, size):
-    """Features that are all +-size, in random signs and with all signs equal: [6, 1, 1, P]."""
+def make_extreme_outputs(likelihood, size):
+    """Return decoder outputs that are all +-size, in random signs and with all signs equal: [6, 1, 1, P]."""
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (6, 1, 1, likelihood.output_channels))
     signs[0], signs[1] = 1.0, -1.0
     return (size * signs).astype("float32")
@@ -164,8 +143,8 @@ def extremes(likelihood, size):
 @pytest.mark.parametrize("name", DISCRETE)
 @pytest.mark.parametrize("size", [0.0, 1.0, 5.0, 1e2, 1e4])
 def test_the_256_masses_sum_to_one(name, size):
-    likelihood = make(name, (1, 1, 1))
-    h = np.concatenate([extremes(likelihood, size), features(likelihood, (6,), size=size)])
+    likelihood = make_likelihood(name, (1, 1, 1))
+    h = np.concatenate([make_extreme_outputs(likelihood, size), make_outputs(likelihood, (6,), size=size)])
     log_mass = likelihood.log_prob(h[:, None], (np.arange(256) / 255).reshape(256, 1, 1, 1)).numpy()
     assert log_mass.shape == (12, 256)
     # Each log mass carries 1e-6 of its few nats.
@@ -174,9 +153,9 @@ def test_the_256_masses_sum_to_one(name, size):
 
 @pytest.mark.parametrize("name", NAMES + ["gaussian:sigma=per-pixel,link=linear", "gaussian:sigma=per-image"])
 @pytest.mark.parametrize("pixel", [0.0, 1.0, 0.5])
-def test_extreme_features_have_finite_values_and_gradients(name, pixel):
-    likelihood = make(name, (1, 1, 1))
-    h = tf.constant(np.concatenate([extremes(likelihood, size) for size in (0.0, 1e-3, 20.0, 1e4)]))
+def test_extreme_outputs_have_finite_values_and_gradients(name, pixel):
+    likelihood = make_likelihood(name, (1, 1, 1))
+    h = tf.constant(np.concatenate([make_extreme_outputs(likelihood, size) for size in (0.0, 1e-3, 20.0, 1e4)]))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(h)
         log_px = likelihood.log_prob(h, tf.fill([24, 1, 1, 1], pixel), training=True)
@@ -201,7 +180,7 @@ def test_the_exact_logistic_mass_agrees_with_tfps_and_keeps_the_tails():
 
 def test_continuous_bernoulli_is_smooth_around_one_half():
     """d log p / d logit = x - E[x]; the series 1/2 + l/12 - l^3/720 is exact to 1e-9 here."""
-    likelihood = make("continuous-bernoulli", (1, 1, 1))
+    likelihood = make_likelihood("continuous-bernoulli", (1, 1, 1))
     logit = np.linspace(-0.2, 0.2, 81, dtype="float32").reshape(81, 1, 1, 1)
     with tf.GradientTape() as tape:
         h = tf.constant(logit)
@@ -213,17 +192,17 @@ def test_continuous_bernoulli_is_smooth_around_one_half():
 
 
 def test_mixture_of_one_component_is_the_logistic():
-    one, plain = make("logistic-mixture:components=1"), make("logistic")
-    h = features(plain, (4,))
+    one, plain = make_likelihood("logistic-mixture:components=1"), make_likelihood("logistic")
+    h = make_outputs(plain, (4,))
     raw, s = np.split(h, 2, -1)
     weights = np.zeros_like(raw)
     joined = np.stack([weights, raw, s], axis=-1).reshape(4, 3, 2, 6)
-    np.testing.assert_allclose(one.log_prob(joined, images(4)), plain.log_prob(h, images(4)), rtol=1e-6)
+    np.testing.assert_allclose(one.log_prob(joined, make_images(4)), plain.log_prob(h, make_images(4)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pixel_domain(name):
-    likelihood = make(name, (16, 16, 1))
+def test_sample_space(name):
+    likelihood = make_likelihood(name, (16, 16, 1))
     x = (np.arange(256, dtype="float32") / 255).reshape(1, 16, 16, 1)
     got = likelihood.to_sample_space(x).numpy()
     if name == "bitwise":
@@ -234,22 +213,22 @@ def test_pixel_domain(name):
 
 @pytest.mark.parametrize("name", ["categorical", "bitwise"])
 def test_a_uniform_mass_costs_exactly_8_bits(name):
-    likelihood = make(name)
-    log_px = likelihood.log_prob(tf.zeros([4, 3, 2, likelihood.output_channels]), images(4))
+    likelihood = make_likelihood(name)
+    log_px = likelihood.log_prob(tf.zeros([4, 3, 2, likelihood.output_channels]), make_images(4))
     np.testing.assert_allclose(likelihood.bits_per_dim(log_px), 8, rtol=1e-6)
 
 
 def test_a_uniform_density_costs_exactly_8_bits_and_a_fair_coin_one():
     for name, bits in (("continuous-bernoulli", 8), ("bernoulli", 1)):  # at logit 0 both are uniform
-        likelihood = make(name)
-        log_px = likelihood.log_prob(tf.zeros([4, 3, 2, 2]), images(4))
+        likelihood = make_likelihood(name)
+        log_px = likelihood.log_prob(tf.zeros([4, 3, 2, 2]), make_images(4))
         np.testing.assert_allclose(likelihood.bits_per_dim(log_px), bits, rtol=1e-6)
 
 
 def test_dequantised_bits_approach_those_of_the_integrated_gaussian():
     """Jensen: E_u -log p((y + u) / 256) >= -log of the cell's mass; log p changes over a cell, and the gap is
     half its variance, z^2 / (256 sigma)^2 / 24 nats for z = |x - mean| / sigma."""
-    likelihood, sigma = make("gaussian:sigma=0.1", (1, 1, 1)), 0.1
+    likelihood, sigma = make_likelihood("gaussian:sigma=0.1", (1, 1, 1)), 0.1
     y, h = np.arange(256), np.zeros((1, 1, 1, 1), "float32")
     nodes, weights = leggauss(8)
     cells = (y[:, None] + (nodes + 1) / 2) / 256
@@ -268,10 +247,10 @@ TAME = {"gaussian": "gaussian:sigma=0.05", "laplace": "laplace:scale=0.02"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_draws_have_the_mean_that_mean_says(name):
+def test_draws_have_the_likelihoods_mean(name):
     """5 standard errors: false alarm rate 6e-7 per pixel, 7e-6 per likelihood; the seed is fixed."""
-    likelihood = make(TAME.get(name, name))
-    h, n = features(likelihood, (1,), size=0.3), 20000
+    likelihood = make_likelihood(TAME.get(name, name))
+    h, n = make_outputs(likelihood, (1,), size=0.3), 20000
     if name == "student-t":
         h[..., 2:4], h[..., 4:] = -5.0, 30.0  # scale 0.01, about 31 degrees of freedom
     draws = likelihood.sample(tf.repeat(h, n, axis=0), (5, 6)).numpy().astype("float64")
@@ -288,14 +267,14 @@ def test_draws_have_the_mean_that_mean_says(name):
 def test_rounded_logistic_mean_is_within_half_a_byte():
     loc = np.linspace(-30, 290, 400, dtype="float32")[:, None]
     for s in (0.12, 0.5, 3.0, 60.0, 2000.0):
-        mass = byte_mass(np.arange(256.0), loc.astype("float64"), s)
+        mass = compute_byte_mass(np.arange(256.0), loc.astype("float64"), s)
         error = np.abs(mass @ np.arange(256.0) - densities.compute_logistic_mean(loc, s).numpy()[:, 0])
         assert error.max() < (0.5 if s < 0.5 else 0.03)  # float32: 2000 * 1e-7; edges: 1 / (96 s) bytes
 
 
 def test_draws_depend_on_the_seed_and_differ_between_pixels():
     for name in NAMES:
-        likelihood = make(name)
+        likelihood = make_likelihood(name)
         h = np.zeros((8, 3, 2, likelihood.output_channels), "float32")
         a, b, c = (likelihood.sample(h, seed).numpy() for seed in ((1, 2), (1, 2), (1, 3)))
         np.testing.assert_array_equal(a, b)
@@ -303,10 +282,10 @@ def test_draws_depend_on_the_seed_and_differ_between_pixels():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pitfall_19_a_better_reconstruction_scores_higher(name):
-    """Ascending the gradient of log p(x|z) in the features brings the mean nearer to x."""
-    likelihood = make("gaussian:sigma=0.5" if name == "gaussian" else name)
-    h, x = tf.constant(features(likelihood, (4,), size=0.1)), images(4)
+def test_a_better_reconstruction_scores_higher(name):
+    """Ascending the gradient of log p(x|z) in the decoder outputs brings the mean nearer to x."""
+    likelihood = make_likelihood("gaussian:sigma=0.5" if name == "gaussian" else name)
+    h, x = tf.constant(make_outputs(likelihood, (4,), size=0.1)), make_images(4)
     with tf.GradientTape() as tape:
         tape.watch(h)
         log_px = likelihood.log_prob(h, x)

@@ -1,8 +1,8 @@
 """One table over every objective, likelihood, architecture and prior: each entry learns, repeats, saves, compiles.
 
 The quick suite meets every pair of entries of two axes at least once (a covering array, built greedily below), but for
-the deep architectures; those and the full product run under ``slow``. A table entry without a row here fails
-`test_the_table_is_complete`.
+the deep architectures; those and the full product run under ``slow``. A table entry that `small_parts` does not have
+fails `test_the_table_is_complete`.
 """
 
 import itertools
@@ -11,52 +11,22 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_parts import ARCHITECTURES, LIKELIHOODS, OBJECTIVES, PRIORS
 
 import tfvae
 from tfvae.errors import UsageError
 from tfvae.training.engine import Engine, epoch_order
 
-OBJECTIVES = {
-    "elbo": "elbo",
-    "beta": "beta:beta=0.5",
-    "sigma": "sigma",
-    "geco": "geco:kappa=1.5",
-    "iwae": "iwae:k=2",
-    "miwae": "miwae:m=2,k=2",
-    "ciwae": "ciwae:k=2",
-    "geco-iwae": "geco-iwae:kappa=1.5,k=2",
-    "tc": "tc:beta=2",
-    "info": "info:mmd=5",
-}
-LIKELIHOODS = {
-    "bernoulli": "bernoulli",
-    "continuous-bernoulli": "continuous-bernoulli",
-    "gaussian": "gaussian",
-    "student-t": "student-t",
-    "laplace": "laplace",
-    "logistic": "logistic",
-    "logistic-mixture": "logistic-mixture:components=2",
-    "categorical": "categorical",
-    "bitwise": "bitwise",
-}
-ARCHITECTURES = {
-    "mlp": "mlp:widths=16,latent=3",
-    "conv": "conv:widths=4-8,hidden=16,latent=3",
-    "resnet": "resnet:widths=4,hidden=16,latent=3",
-    "convdraw": "convdraw:steps=2,hidden=4,latent=1",
-    "ladder": "ladder:levels=2,hidden=4,latent=1",
-}
-PRIORS = {"normal": "normal", "mixture": "mixture:components=3", "vamp": "vamp:components=3"}
 AXES = (OBJECTIVES, LIKELIHOODS, ARCHITECTURES, PRIORS)
 REFUSED = [("tc", "convdraw"), ("tc", "ladder")]  # q(z_i|x_j) for all i, j needs a q(z|x) that draws z at once
 BATCH, STEPS = 16, 16
 
 
-def allowed(row):
+def is_allowed(row):
     return not any(pair in REFUSED for pair in itertools.combinations(row, 2))
 
 
-def covering(axes):
+def build_covering_rows(axes):
     """Rows (one name an axis) in which every pair of names of two different axes occurs."""
     names = [list(axis) for axis in axes]
     pairs = {
@@ -64,7 +34,7 @@ def covering(axes):
         for i, j in itertools.combinations(range(len(names)), 2)
         for a in names[i]
         for b in names[j]
-        if allowed((a, b))
+        if is_allowed((a, b))
     }
     rows = []
     while pairs:
@@ -72,24 +42,24 @@ def covering(axes):
         def gain(row):
             return sum(pair in pairs for pair in itertools.combinations(list(enumerate(row)), 2))
 
-        best = max(filter(allowed, itertools.product(*names)), key=gain)
+        best = max(filter(is_allowed, itertools.product(*names)), key=gain)
         rows.append(best)
         pairs -= set(itertools.combinations(list(enumerate(best)), 2))
     return rows
 
 
-QUICK = covering(AXES)
+QUICK = build_covering_rows(AXES)
 
 
-def images(count=64):
-    """Small real-looking data: two blobs that move, bytes [N, 8, 8, 1]."""
+def make_images(count=64):
+    """Return small real-looking data: two blobs that move, bytes [N, 8, 8, 1]."""
     y, x = np.mgrid[0:8, 0:8]
-    place = np.random.default_rng(0).uniform(1, 6, (count, 2, 1, 1))
-    blob = np.exp(-((y - place[:, :1, 0]) ** 2 + (x - place[:, 1:, 0]) ** 2) / 3.0)
+    centre = np.random.default_rng(0).uniform(1, 6, (count, 2, 1, 1))
+    blob = np.exp(-((y - centre[:, :1, 0]) ** 2 + (x - centre[:, 1:, 0]) ** 2) / 3.0)
     return np.rint(255 * blob).astype(np.uint8)[..., None]
 
 
-def make(row, **options):
+def make_model(row, **options):
     objective, likelihood, arch, prior = (axis[name] for axis, name in zip(AXES, row))
     model = tfvae.build(objective, likelihood, arch, prior, image_shape=(8, 8, 1), seed=1, **options)
     model.compile(keras.optimizers.Adam(0.01))
@@ -97,33 +67,33 @@ def make(row, **options):
     return model
 
 
-def fit(model, jit=True, steps=STEPS):
-    """The losses of `steps` batches, compiled step by step or eager."""
+def train(model, jit=True, steps=STEPS):
+    """Return the losses of `steps` batches, compiled step by step or eager."""
     tf.config.run_functions_eagerly(not jit)
     try:
         engine = Engine(model, BATCH, mode="step" if jit else "kernels")
         order = np.concatenate([epoch_order(0, epoch, 64, BATCH) for epoch in range(steps // 4)])
-        sums = [sums[0] for _, sums, _ in engine.train_blocks(tf.constant(images()), order, count=steps)]
+        sums = [sums[0] for _, sums, _ in engine.train_blocks(tf.constant(make_images()), order, count=steps)]
     finally:
         tf.config.run_functions_eagerly(False)
     return np.diff([0.0, *sums])
 
 
-def error_of(model):
-    """Mean squared error on the data, with noise of its own."""
-    return float(tf.reduce_mean(model.terms(images(), seed=(5, 6)).sq_err))
+def measure_error(model):
+    """Return the mean squared error on the data, with noise of its own."""
+    return float(tf.reduce_mean(model.terms(make_images(), seed=(5, 6)).sq_err))
 
 
-def learns(row, jit, steps=STEPS):
-    """Every objective here wants reconstructions to get closer."""
-    model = make(row)
-    before = error_of(model)
-    losses = fit(model, jit=jit, steps=steps)
-    assert np.isfinite(losses).all() and error_of(model) < before
+def check_learning(row, jit, steps=STEPS):
+    """Train and check that reconstructions get closer, which every objective here wants."""
+    model = make_model(row)
+    before = measure_error(model)
+    losses = train(model, jit=jit, steps=steps)
+    assert np.isfinite(losses).all() and measure_error(model) < before
     return model, losses
 
 
-DEEP = ("convdraw", "ladder")  # compile for long; tests/test_convdraw.py and test_ladder.py have the quick claims
+DEEP = ("convdraw", "ladder")  # compile for long; test_convdraw.py and test_ladder.py have the quick claims
 PLAIN = ("elbo", "beta", "sigma", "geco", "iwae", "geco-iwae")  # the others meet one likelihood here, all under slow
 
 
@@ -137,39 +107,39 @@ ROWS = [pytest.param(row, marks=() if is_quick(row) else pytest.mark.slow, id="|
 @pytest.mark.parametrize("row", ROWS)
 def test_every_pair_conforms(row, tmp_path):
     """Finite terms of the right shapes; learns; jit equals eager; saves and loads; low precision moves weights."""
-    terms = make(row).terms(images(4), samples=2, seed=(3, 4))
+    terms = make_model(row).terms(make_images(4), samples=2, seed=(3, 4))
     assert all(np.isfinite(value).all() for value in terms if value is not None)
     assert terms.log_px.shape == (2, 4) and terms.kl.shape == (4,) and terms.mean.shape == (2, 4, 8, 8, 1)
 
-    model, losses = learns(row, jit=True)
+    model, losses = check_learning(row, jit=True)
     # The noise is a function of the seed, not of the compiler: four steps differ by rounding only.
-    np.testing.assert_allclose(fit(make(row), jit=False, steps=4), losses[:4], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(train(make_model(row), jit=False, steps=4), losses[:4], rtol=1e-3, atol=1e-3)
 
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    seen, known = (m.terms(images(), seed=(5, 6)) for m in (again, model))
-    np.testing.assert_array_equal(seen.log_px, known.log_px)
-    np.testing.assert_array_equal(again.objective(seen), model.objective(known))
+    again_terms, terms = (m.terms(make_images(), seed=(5, 6)) for m in (again, model))
+    np.testing.assert_array_equal(again_terms.log_px, terms.log_px)
+    np.testing.assert_array_equal(again.objective(again_terms), model.objective(terms))
     sample = model.sample(5, seed=(1, 2)).numpy()
     assert sample.shape == (5, 8, 8, 1) and sample.min() >= 0 and sample.max() <= 1
 
-    low = make(row, precision="bfloat16")
+    low = make_model(row, precision="bfloat16")
     before = [variable.numpy() for variable in low.trainable_variables]
-    assert np.isfinite(fit(low, jit=False, steps=4)).all()
+    assert np.isfinite(train(low, jit=False, steps=4)).all()
     moved = [not np.array_equal(old, new) for old, new in zip(before, low.trainable_variables)]
     assert np.mean(moved) > 0.5  # some biases start and stay at zero under a ReLU that is off
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", list(filter(allowed, itertools.product(*AXES))), ids="|".join)
+@pytest.mark.parametrize("row", list(filter(is_allowed, itertools.product(*AXES))), ids="|".join)
 def test_every_combination_learns(row):
-    learns(row, jit=False, steps=8)
+    check_learning(row, jit=False, steps=8)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_compiled_training_repeats_to_the_bit(name):
     row = (name, "gaussian", "mlp", "normal")
-    np.testing.assert_array_equal(fit(make(row), steps=8), fit(make(row), steps=8))
+    np.testing.assert_array_equal(train(make_model(row), steps=8), train(make_model(row), steps=8))
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -178,16 +148,16 @@ def test_low_precision_moves_weights(name, precision):
     """The loss scale of float16 cancels: the first Adam step is as long as in float32."""
     steps = {}
     for kind in ("float32", precision):
-        model = make(("elbo", name, "mlp", "normal"), precision=kind)
+        model = make_model(("elbo", name, "mlp", "normal"), precision=kind)
         before = model.arch.decoder.trainable_variables[-1].numpy()
-        model.optimize(tf.constant(images(BATCH)))
+        model.optimize(tf.constant(make_images(BATCH)))
         steps[kind] = np.abs(model.arch.decoder.trainable_variables[-1].numpy() - before).mean()
         assert np.isfinite(steps[kind])
     assert steps[precision] == pytest.approx(steps["float32"], rel=0.05)
 
 
 def test_the_table_is_complete():
-    """A new part must be listed above, or this fails."""
+    """A new part must be listed in `small_parts`, or this fails."""
     assert set(OBJECTIVES) == set(tfvae.OBJECTIVES)
     assert set(LIKELIHOODS) == set(tfvae.LIKELIHOODS)
     assert set(ARCHITECTURES) == set(tfvae.ARCHITECTURES)
@@ -200,17 +170,17 @@ def test_the_table_is_complete():
 @pytest.mark.parametrize("objective, arch", REFUSED)
 def test_pairs_that_cannot_be_are_refused(objective, arch):
     with pytest.raises(UsageError, match="all of z at once"):
-        make((objective, "gaussian", arch, "normal"))
+        make_model((objective, "gaussian", arch, "normal"))
 
 
 def test_keras_fit_runs_the_same_training():
     """model.fit on a tf.data.Dataset ends with the weights of the engine on the same batches."""
     row = ("geco", "gaussian", "mlp", "normal")
-    engine_model, keras_model = make(row), make(row)
+    engine_model, keras_model = make_model(row), make_model(row)
     order = epoch_order(0, 0, 64, BATCH)
-    fit(engine_model, steps=4)
+    train(engine_model, steps=4)
     keras_model.compile(keras.optimizers.Adam(0.01), jit_compile=True)
-    data = tf.data.Dataset.from_tensor_slices(images()[order])
+    data = tf.data.Dataset.from_tensor_slices(make_images()[order])
     history = keras_model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=[keras.callbacks.TerminateOnNaN()])
     for a, b in zip(engine_model.trainable_variables, keras_model.trainable_variables):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -223,9 +193,9 @@ def test_one_program_equals_single_steps():
     row = ("geco", "gaussian", "mlp", "normal")
     models = {}
     for mode in ("loop", "step", "kernels"):
-        models[mode] = make(row)
+        models[mode] = make_model(row)
         engine = Engine(models[mode], BATCH, mode=mode)
-        list(engine.train_blocks(tf.constant(images()), epoch_order(0, 0, 64, BATCH), count=2))
+        list(engine.train_blocks(tf.constant(make_images()), epoch_order(0, 0, 64, BATCH), count=2))
     for values in zip(*(model.trainable_variables for model in models.values())):
         for value in values[1:]:
             np.testing.assert_allclose(values[0], value, rtol=1e-5, atol=1e-6)

@@ -4,45 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from linear_gaussian import DIMS, LATENT, P_X, POSTERIOR_VARIANCE, W, as_images, build_linear_model, draw_data
 from scipy import stats
 
 import tfvae
-from tfvae.distributions.terms import elbo, importance_weighted_bound, log_weights
+from tfvae.distributions.terms import compute_elbo, compute_importance_weighted_bound, compute_log_weights
 from tfvae.training.engine import Engine
-
-SIGMA, DIMS, LATENT = 0.3, 5, 2
-# Orthogonal columns: the posterior of z is then diagonal, as q(z|x) is.
-W = np.array([[0.6, 0.0, -0.3, 0.5, 0.1], [0.0, 0.4, 0.2, 0.1, 0.1]]).T
-B = np.array([0.1, -0.2, 0.3, 0.0, 0.5])
-POSTERIOR_VARIANCE = 1 / (1 + np.sum(W**2, axis=0) / SIGMA**2)  # of (I + W'W / sigma^2)^-1
-P_X = stats.multivariate_normal(B, W @ W.T + SIGMA**2 * np.eye(DIMS))
-
-
-def posterior_mean(x):
-    return (x - B) @ W / SIGMA**2 * POSTERIOR_VARIANCE
-
-
-def linear(objective="elbo", shift=0.0, stretch=1.0):
-    """The model above, q's mean off the posterior's by `shift` and its stddev by the factor `stretch`."""
-    model = tfvae.build(
-        objective, likelihood=f"gaussian:sigma={SIGMA},link=linear", arch=f"mlp:widths=,latent={LATENT}",
-        image_shape=(1, DIMS, 1),
-    )  # fmt: skip
-    kernel = W / SIGMA**2 * POSTERIOR_VARIANCE
-    log_stddev = 0.5 * np.log(POSTERIOR_VARIANCE) + np.log(stretch)
-    raw = 8 * np.arctanh(log_stddev / 8)  # undoes the bound 8 tanh(raw / 8)
-    model.arch.encoder.set_weights([np.hstack([kernel, np.zeros_like(kernel)]), np.hstack([shift - B @ kernel, raw])])
-    model.arch.decoder.set_weights([W.T, B])
-    return model
-
-
-def data(count, seed=0):
-    """Draws of p(x), [count, 5]."""
-    return np.atleast_2d(P_X.rvs(count, random_state=seed))
-
-
-def as_images(x):
-    return tf.constant(x.reshape(-1, 1, DIMS, 1), tf.float32)
 
 
 def gap(shift, stretch):
@@ -57,24 +24,24 @@ def test_columns_are_orthogonal():
 @pytest.mark.parametrize("samples", [1, 3, 50])
 def test_exact_posterior_makes_every_weight_the_evidence(samples):
     """log p(x, z) - log q(z|x) = log p(x) for each z, so that both bounds hit log p(x) at any K."""
-    x = data(20)
-    log_w = log_weights(linear().terms(as_images(x), samples=samples, seed=(1, 2)))
+    x = draw_data(20)
+    log_w = compute_log_weights(build_linear_model().terms(as_images(x), samples=samples, seed=(1, 2)))
     expected = P_X.logpdf(x)
     # float32 against float64: 1e-4 nats a dimension, of numbers up to 20
     np.testing.assert_allclose(log_w, np.tile(expected, (samples, 1)), atol=1e-4 * DIMS)
-    np.testing.assert_allclose(importance_weighted_bound(log_w), expected, atol=1e-4 * DIMS)
+    np.testing.assert_allclose(compute_importance_weighted_bound(log_w), expected, atol=1e-4 * DIMS)
 
 
 @pytest.mark.parametrize("shift, stretch", [(0.0, 1.0), (0.1, 1.3), (-0.2, 0.5)])
 def test_elbo_is_evidence_minus_gap(shift, stretch):
     """E ELBO = log p(x) - KL(q || p(z|x)), with the KL to the prior in closed form and as log q - log p."""
-    x, samples = data(6), 4000
-    terms = linear(shift=shift, stretch=stretch).terms(as_images(x), samples=samples, seed=(5, 6))
+    x, samples = draw_data(6), 4000
+    terms = build_linear_model(shift=shift, stretch=stretch).terms(as_images(x), samples=samples, seed=(5, 6))
     expected = P_X.logpdf(x) - gap(shift, stretch)
     # 5 standard errors, 6 images twice: one false alarm in about 1e5 choices of the seed
     for draws, mean in (
-        (terms.log_px.numpy() - terms.kl.numpy(), elbo(terms)),
-        (log_weights(terms).numpy(), np.mean(log_weights(terms), axis=0)),
+        (terms.log_px.numpy() - terms.kl.numpy(), compute_elbo(terms)),
+        (compute_log_weights(terms).numpy(), np.mean(compute_log_weights(terms), axis=0)),
     ):
         error = draws.std(axis=0) / samples**0.5
         assert np.all(np.abs(mean - expected) < 5 * error + 1e-4 * DIMS)
@@ -82,13 +49,15 @@ def test_elbo_is_evidence_minus_gap(shift, stretch):
 
 def test_k_bound_rises_from_elbo_to_evidence():
     """ELBO < IWAE_4 < IWAE_64 <= log p(x), and the rest of the gap is chi^2(p || q) / 2k to first order in 1/k."""
-    x, total, stretch, shift = data(3), 2**16, 1.4, 0.08
-    log_w = log_weights(linear(shift=shift, stretch=stretch).terms(as_images(x), samples=total, seed=(7, 8))).numpy()
+    x, total, stretch, shift = draw_data(3), 2**16, 1.4, 0.08
+    log_w = compute_log_weights(
+        build_linear_model(shift=shift, stretch=stretch).terms(as_images(x), samples=total, seed=(7, 8))
+    ).numpy()
     evidence = P_X.logpdf(x)
     bounds = {}
     for k in (1, 4, 64):
         groups = tf.reshape(tf.transpose(tf.reshape(log_w, [-1, k, len(x)]), [1, 0, 2]), [k, -1])
-        bounds[k] = importance_weighted_bound(groups).numpy().reshape(-1, len(x))
+        bounds[k] = compute_importance_weighted_bound(groups).numpy().reshape(-1, len(x))
     for low, high in ((1, 4), (4, 64)):
         gain = bounds[high] - bounds[low].reshape(len(bounds[high]), -1, len(x)).mean(axis=1)
         assert np.all(gain.mean(axis=0) > 5 * gain.std(axis=0) / len(gain) ** 0.5)  # false alarm 3e-7 each
@@ -102,15 +71,17 @@ def test_k_bound_rises_from_elbo_to_evidence():
 
 def noisy_gradients(spec, x, count, **q):
     """Gradients by all of the encoder's and decoder's weights for `count` noise seeds: two arrays [count, weights]."""
-    model = linear(spec, **q)
+    model = build_linear_model(spec, **q)
     images = as_images(x)
 
     @tf.function(jit_compile=True)
     def one(seed):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(model.objective(model.terms(images, seed=seed, training=True)))
-        found = tape.gradient(loss, (model.arch.encoder.trainable_variables, model.arch.decoder.trainable_variables))
-        return [tf.concat([tf.reshape(g, [-1]) for g in part], 0) for part in found]
+        gradients = tape.gradient(
+            loss, (model.arch.encoder.trainable_variables, model.arch.decoder.trainable_variables)
+        )
+        return [tf.concat([tf.reshape(g, [-1]) for g in part], 0) for part in gradients]
 
     rows = [one(tf.constant([i, 77])) for i in range(count)]
     return [np.stack([row[i] for row in rows]) for i in range(2)]
@@ -120,7 +91,7 @@ def noisy_gradients(spec, x, count, **q):
                                   "iwae:k=4,gradient=dreg", "miwae:m=2,k=3,gradient=stl"])  # fmt: skip
 def test_path_gradients_vanish_at_the_exact_posterior(spec):
     """log w does not depend on z there, so stl and dreg have no variance at all; the standard gradient does."""
-    x = data(4)
+    x = draw_data(4)
     encoder, _ = noisy_gradients(spec, x, 5)
     standard, _ = noisy_gradients(spec.replace("stl", "standard").replace("dreg", "standard"), x, 5)
     assert np.abs(encoder).max() < 2e-4 < 0.05 < np.abs(standard).max()  # rounding of sums of about 10 / sigma^2
@@ -132,7 +103,7 @@ def test_gradient_estimators_agree_in_expectation(gradient, k):
 
     (stl with k > 1 is biased for the encoder, which is why dreg exists: Tucker et al., 2019.)
     """
-    x, wrong = np.repeat(data(2), 32, axis=0), {"shift": 0.1, "stretch": 1.3}
+    x, wrong = np.repeat(draw_data(2), 32, axis=0), {"shift": 0.1, "stretch": 1.3}
     ours = noisy_gradients(f"iwae:k={k},gradient={gradient}", x, 300, **wrong)
     standard = noisy_gradients(f"iwae:k={k}", x, 300, **wrong)
     np.testing.assert_allclose(ours[1], standard[1], rtol=1e-4, atol=1e-4)
@@ -144,7 +115,9 @@ def test_gradient_estimators_agree_in_expectation(gradient, k):
 
 def test_stl_with_one_sample_has_the_gradient_of_the_gap():
     """The encoder's bias moves q's mean by `shift`: d gap / d shift_l = shift / posterior variance_l, exactly."""
-    encoder, _ = noisy_gradients("iwae:k=1,gradient=stl", np.repeat(data(2), 32, axis=0), 300, shift=0.1, stretch=1.3)
+    encoder, _ = noisy_gradients(
+        "iwae:k=1,gradient=stl", np.repeat(draw_data(2), 32, axis=0), 300, shift=0.1, stretch=1.3
+    )
     bias = encoder[:, -2 * LATENT :]
     slope = (1.3**2 - 1) * (1 - (np.log(1.3) + 0.5 * np.log(POSTERIOR_VARIANCE)) ** 2 / 64)  # d/d raw, through tanh
     expected = np.concatenate([0.1 / POSTERIOR_VARIANCE, slope])
@@ -154,7 +127,7 @@ def test_stl_with_one_sample_has_the_gradient_of_the_gap():
 
 def test_training_reaches_the_optimum_of_ppca():
     """Mean log p(x) of the learnt model = the maximum from the eigenvalues of the covariance (Tipping & Bishop)."""
-    x = data(256, seed=3)
+    x = draw_data(256, seed=3)
     values, _ = np.linalg.eigh(np.cov(x.T, bias=True))
     noise = values[: DIMS - LATENT].mean()
     best = -0.5 * (DIMS * np.log(2 * np.pi) + np.log(values[-LATENT:]).sum() + (DIMS - LATENT) * np.log(noise) + DIMS)
@@ -172,5 +145,5 @@ def test_training_reaches_the_optimum_of_ppca():
     np.testing.assert_allclose(sigma**2, noise, rtol=0.02)
     np.testing.assert_allclose(np.linalg.eigvalsh(kernel @ kernel.T) + noise, values[-LATENT:], rtol=0.02)
     # q is the posterior there, so that ELBO and evidence agree for single images
-    bound = np.mean(log_weights(model.terms(as_images(x), samples=64)), axis=0)
+    bound = np.mean(compute_log_weights(model.terms(as_images(x), samples=64)), axis=0)
     np.testing.assert_allclose(bound.mean(), learnt, atol=2e-3)

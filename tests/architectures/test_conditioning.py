@@ -8,6 +8,7 @@ import tensorflow as tf
 import tfvae
 from tfvae.architectures import ARCHITECTURES
 from tfvae.errors import UsageError
+from tfvae.runtime.parts import build_part
 
 SPECS = {
     "mlp": "mlp:widths=12,latent=3",
@@ -16,14 +17,18 @@ SPECS = {
     "convdraw": "convdraw:steps=2,hidden=4,latent=1",
     "ladder": "ladder:levels=2,hidden=4,latent=1",
 }
-MODES = ("concat", "film", "mr")
-EVERY = pytest.mark.parametrize("name, mode", [(name, mode) for name in SPECS for mode in MODES])
+CONDITIONINGS = ("concat", "film", "mr")
+EVERY = pytest.mark.parametrize("name, mode", [(name, mode) for name in SPECS for mode in CONDITIONINGS])
 
 
-def arch_of(name, mode, width=3, shake=True):
-    """An architecture with a context; `shake` moves every weight, those that start at zero too."""
-    spec = SPECS[name] + f",context={width}" + f",conditioning={mode}" * bool(width)
-    arch = tfvae.build("elbo", "gaussian", spec, image_shape=(8, 8, 1), seed=2).arch
+def build_arch(spec, width=3, dtype="float32"):
+    common = {"image_shape": (8, 8, 1), "output_channels": 1, "seed": 2, "dtype": dtype}
+    return build_part("arch", ARCHITECTURES, spec, context_width=width, **common)
+
+
+def make_arch(name, mode, width=3, shake=True):
+    """Return an architecture with a context; `shake` moves every weight, those that start at zero too."""
+    arch = build_arch(f"{SPECS[name]},conditioning={mode}", width)
     draw = np.random.default_rng(4)
     for variable in arch.trainable_variables if shake else ():
         variable.assign_add(0.3 * draw.standard_normal(variable.shape))
@@ -49,8 +54,8 @@ def test_every_architecture_is_here():
 
 @EVERY
 def test_another_label_gives_another_answer(name, mode, x, z):
-    """Encoder and decoder both: each label its own mean, stddev and features, the same label the same."""
-    arch = arch_of(name, mode)
+    """Encoder and decoder both: each label its own mean, stddev and decoder outputs, the same label the same."""
+    arch = make_arch(name, mode)
     same = tf.tile(x[:1], [4, 1, 1, 1])
     codes = tf.tile(z(arch, 1), [4, 1])
     for values in (*arch.encode(same, LABELS), arch.generate(codes, LABELS)):
@@ -63,7 +68,7 @@ def test_another_label_gives_another_answer(name, mode, x, z):
 @EVERY
 def test_each_image_has_its_own_context_in_every_sample(name, mode, x):
     """Sample k of image b is drawn and decoded with context b: as that image alone."""
-    arch = arch_of(name, mode)
+    arch = make_arch(name, mode)
     q = arch.infer(x, 2, (3, 4), LABELS)
     np.testing.assert_allclose(arch.generate(q.z, LABELS), q.decoder_outputs, rtol=1e-4, atol=1e-4)
     for k in range(2):
@@ -78,7 +83,7 @@ def test_each_image_has_its_own_context_in_every_sample(name, mode, x):
 @EVERY
 def test_one_context_serves_many_codes(name, mode, z):
     """A context [D], or [1, D], for all of z."""
-    arch = arch_of(name, mode)
+    arch = make_arch(name, mode)
     codes = z(arch, 2, 3)
     whole = arch.generate(codes, tf.tile(LABELS[1:2], [3, 1]))
     np.testing.assert_array_equal(arch.generate(codes, LABELS[1]), whole)
@@ -89,10 +94,10 @@ def test_one_context_serves_many_codes(name, mode, z):
 @pytest.mark.parametrize("mode", ["film", "mr"])
 def test_film_and_gates_start_as_no_context(name, mode, x, z):
     """Their last layers start at zero: no label matters yet, but every one of those layers has a gradient."""
-    arch = arch_of(name, mode, shake=False)
+    arch = make_arch(name, mode, shake=False)
     codes = z(arch, 4)
-    for run in (lambda c: arch.encode(x, c)[0], lambda c: arch.generate(codes, c)):
-        np.testing.assert_array_equal(run(LABELS), run(tf.zeros([4, 3])))
+    for answer in (lambda c: arch.encode(x, c)[0], lambda c: arch.generate(codes, c)):
+        np.testing.assert_array_equal(answer(LABELS), answer(tf.zeros([4, 3])))
     with tf.GradientTape() as tape:
         q = arch.infer(x, 1, (3, 4), LABELS)
         loss = tf.reduce_sum(tf.square(q.decoder_outputs)) + tf.reduce_sum(tf.square(q.mean))
@@ -100,30 +105,30 @@ def test_film_and_gates_start_as_no_context(name, mode, x, z):
     assert len(zeros) >= 2 and all(np.any(g) for g in tape.gradient(loss, zeros))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", CONDITIONINGS)
 def test_the_mlp_is_what_numpy_computes(mode, x, z):
     """The decoder by hand: joined to z; (1 + scale) h + shift; softplus(U c + log(e - 1)) h."""
-    arch = arch_of("mlp", mode)
+    arch = make_arch("mlp", mode)
     codes, c = z(arch, 4).numpy(), LABELS.numpy()
     network = arch.decoder if mode == "concat" else arch.decoder.network
     (w1, b1), (w2, b2) = (layer.get_weights() for layer in network.layers if layer.get_weights())
     h = np.maximum((np.hstack([codes, c]) if mode == "concat" else codes) @ w1 + b1, 0.0)
     if mode == "film":
-        site = arch.decoder.sites[0]
-        (u, a), (v, b) = site.first.get_weights(), site.last.get_weights()
+        layer = arch.decoder.conditioning_layers[0]
+        (u, a), (v, b) = layer.first.get_weights(), layer.last.get_weights()
         inner = c @ u + a
         scale, shift = np.split(inner / (1 + np.exp(-inner)) @ v + b, 2, axis=-1)
         h = (1 + scale) * h + shift
     if mode == "mr":
-        u, a = arch.decoder.sites[0].last.get_weights()
+        u, a = arch.decoder.conditioning_layers[0].last.get_weights()
         h = np.log1p(np.exp(c @ u + a + np.log(np.e - 1))) * h
-    found = arch.generate(z(arch, 4) * 0 + codes, LABELS).numpy()
-    np.testing.assert_allclose(found.reshape(4, -1), h @ w2 + b2, rtol=1e-4, atol=1e-5)
+    outputs = arch.generate(codes, LABELS).numpy()
+    np.testing.assert_allclose(outputs.reshape(4, -1), h @ w2 + b2, rtol=1e-4, atol=1e-5)
 
 
 def test_constant_maps_are_joined_to_images(x):
     """conv with ``concat`` is a convolution of [x, c, c, c] as images."""
-    arch = arch_of("conv", "concat")
+    arch = make_arch("conv", "concat")
     maps = tf.tile(LABELS[:, None, None], [1, 8, 8, 1])
     raw = arch.encoder(tf.concat([x, maps], axis=-1))
     np.testing.assert_allclose(arch.encode(x, LABELS)[0], raw[:, :3], rtol=1e-6)
@@ -132,44 +137,44 @@ def test_constant_maps_are_joined_to_images(x):
 @pytest.mark.parametrize("name", ["convdraw", "ladder"])
 def test_a_shift_is_a_convolution_of_constant_maps(name, generator):
     """Away from the borders: W c added to the output equals filters over maps of c whose taps sum to W."""
-    site = arch_of(name, "concat").site(2)
+    layer = make_arch(name, "concat").make_conditioning_layer(2)
     taps = generator.standard_normal((3, 3, 3, 2)).astype(np.float32)
-    site.last.set_weights([taps.sum(axis=(0, 1)), np.zeros(2, np.float32)])
+    layer.last.set_weights([taps.sum(axis=(0, 1)), np.zeros(2, np.float32)])
     maps = tf.tile(LABELS[:, None, None], [1, 5, 5, 1])
-    shifted = site.apply(tf.zeros([4, 3, 3, 2]), LABELS)
+    shifted = layer.apply(tf.zeros([4, 3, 3, 2]), LABELS)
     np.testing.assert_allclose(tf.nn.conv2d(maps, taps, 1, "VALID"), shifted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_context_is_asked_for_by_name(name, x, z):
     """One where the model takes none, or none where it takes one: one line, no wrong picture."""
-    plain, wants = arch_of(name, "concat", width=0), arch_of(name, "concat")
-    for run in (lambda: plain.encode(x, LABELS), lambda: plain.generate(z(plain, 4), LABELS)):
+    plain, wants = make_arch(name, "concat", width=0), make_arch(name, "concat")
+    for answer in (lambda: plain.encode(x, LABELS), lambda: plain.generate(z(plain, 4), LABELS)):
         with pytest.raises(UsageError, match="Expected no context"):
-            run()
-    for run in (lambda: wants.encode(x), lambda: wants.generate(z(wants, 4)), lambda: wants.infer(x, 1, (1, 2))):
+            answer()
+    for answer in (lambda: wants.encode(x), lambda: wants.generate(z(wants, 4)), lambda: wants.infer(x, 1, (1, 2))):
         with pytest.raises(UsageError, match=r"Expected a context \[..., 3\]"):
-            run()
+            answer()
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "spec, width, message",
     [
-        ("context=-1", "context >= 0"),
-        ("context=2,conditioning=adain", "conditioning"),
-        ("context=2,conditioning=film,widths=", "hidden layers"),
+        ("mlp", -1, "context_width >= 0"),
+        ("mlp:conditioning=adain", 2, "conditioning"),
+        ("mlp:conditioning=film,widths=", 2, "hidden layers"),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_bad_options_are_refused(spec, width, message):
     with pytest.raises(UsageError, match=message):
-        tfvae.build("elbo", arch="mlp:" + options, image_shape=(8, 8, 1))
+        build_arch(spec, width)
 
 
 @pytest.mark.parametrize("name, mode", [("mlp", "film"), ("conv", "mr"), ("convdraw", "film"), ("ladder", "concat")])
 def test_it_is_saved_whole(name, mode, x, z, tmp_path):
     """A .keras file brings back what the context does."""
-    spec = SPECS[name] + f",context=3,conditioning={mode}"
-    model = tfvae.build("elbo", "gaussian", spec, image_shape=(8, 8, 1))
+    spec = f"{SPECS[name]},conditioning={mode}"
+    model = tfvae.build("elbo", "gaussian", spec, image_shape=(8, 8, 1), condition="labels", classes=3)
     for variable in model.arch.trainable_variables:
         variable.assign_add(tf.random.stateless_normal(variable.shape, (5, 6)))
     model.save(tmp_path / "model.keras")
@@ -178,12 +183,12 @@ def test_it_is_saved_whole(name, mode, x, z, tmp_path):
     np.testing.assert_array_equal(again.arch.encode(x, LABELS)[0], model.arch.encode(x, LABELS)[0])
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", CONDITIONINGS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_it_compiles(mode, precision, x):
-    """XLA gives the eager numbers (1e-4; bfloat16 rounds at 2^-8, several layers deep); features are float32."""
-    spec = SPECS["conv"] + f",context=3,conditioning={mode}"
-    arch = tfvae.build("elbo", "gaussian", spec, image_shape=(8, 8, 1), precision=precision).arch
+    """XLA gives the eager numbers (1e-4; bfloat16 rounds at 2^-8, several layers deep); decoder outputs are float32."""
+    dtype = precision if precision == "float32" else "mixed_" + precision
+    arch = build_arch(f"{SPECS['conv']},conditioning={mode}", dtype=dtype)
     compiled = tf.function(lambda x, c: arch.infer(x, 2, (3, 4), c).decoder_outputs, jit_compile=True, autograph=False)
     eager = arch.infer(x, 2, (3, 4), LABELS).decoder_outputs
     assert eager.dtype == tf.float32
