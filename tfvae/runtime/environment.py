@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import tfvae
+
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tensorflow-datasets", "numpy", "scipy")
 
 
@@ -41,7 +43,9 @@ def import_tensorflow() -> ModuleType:
 
 
 def package_version(package: str) -> str:
-    """Return the installed version of a package, or 'not installed'."""
+    """Return the installed version of a package, or 'not installed'; for tfvae that of the code that runs."""
+    if package == "tfvae":
+        return tfvae.__version__
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
