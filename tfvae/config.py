@@ -103,6 +103,9 @@ class Config:
         for name, value in OFF_VALUES.items():
             if specs.is_same_value(getattr(self, name), value):
                 object.__setattr__(self, name, None)
+        for kind in part_sources.TABLES:
+            if isinstance(getattr(self, kind), str):
+                object.__setattr__(self, kind, part_sources.translate_spec(kind, getattr(self, kind)))
         for name, setting in list_settings().items():
             check_setting(setting, getattr(self, name))
         self._check_combinations()
@@ -146,7 +149,7 @@ class Config:
                 raise UsageError(describe_unknown("a setting", key, known))
         for kind in part_sources.TABLES:
             if isinstance(values.get(kind), str):
-                values[kind] = part_sources.translate_spec(kind, values[kind])
+                values[kind] = part_sources.translate_spec(kind, values[kind], drop_ineffective=True)
         if values.get("strategy", "none") != "mirrored":
             values.pop("replicas", None)
         name = str(values.get("objective", "")).partition(":")[0]

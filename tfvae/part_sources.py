@@ -144,17 +144,24 @@ def check_spec(kind: str, spec: str) -> None:
         raise UsageError(specs.describe_unknown_part(kind, name, read_parts(kind)))
 
 
-def translate_spec(kind: str, spec: str) -> str:
-    """Return a spec as it stands in a file in today's words; options that had no effect are left out.
+def translate_spec(kind: str, spec: str, drop_ineffective: bool = False) -> str:
+    """Return a spec in today's words; specs of other classes than the built-in ones are returned as they are.
 
-    Specs of other classes than the built-in ones are returned as they are.
+    Args:
+        kind: objective, likelihood, arch or prior.
+        spec: a spec, perhaps in the words of 0.1.0.
+        drop_ineffective: leave out options that have no effect, as files of 0.1.0 may have them.
+
+    Example:
+        >>> translate_spec("objective", "geco:kappa=3,rate=0.01")
+        'geco:kappa=3,multiplier_learning_rate=0.01'
     """
     name, options = specs.parse_spec(spec)
-    part = read_parts(kind).get(name)
-    if part is None or not options:
+    part = read_parts(kind).get(name) if options else None
+    if part is None:
         return spec
     translated = specs.translate_options(part, options)
-    for key in specs.list_ineffective_options(part, translated):
+    for key in specs.list_ineffective_options(part, translated) if drop_ineffective else ():
         del translated[key]
     effective = {k: v for k, v in translated.items() if v is not None or part.defaults.get(k, v) is not None}
     return spec if effective == options else specs.format_spec(name, effective)
@@ -165,9 +172,10 @@ def restore_old_words(kind: str, spec: str) -> str:
     name, options = specs.parse_spec(spec)
     part = read_parts(kind).get(name)
     old_names = {new: old for old, new in part.aliases.items()} if part else {}
-    if not old_names.keys() & options.keys():
-        return spec
-    return specs.format_spec(name, {old_names.get(key, key): value for key, value in options.items()})
+    old_values = {old_names.get(key, key): specs.translate_off(value) for key, value in options.items()}
+    if part:
+        old_values = {key: part.legacy_off.get(key) if value is None else value for key, value in old_values.items()}
+    return spec if old_values == options else specs.format_spec(name, old_values)
 
 
 def read_defaults(kind: str, name: str) -> dict[str, object]:

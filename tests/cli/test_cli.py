@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import importlib
 import json
 import os
 import pathlib
@@ -13,10 +14,12 @@ import time
 import numpy as np
 import pytest
 
-from tfvae import specs
-from tfvae.cli import command_line
+from tfvae import part_sources, specs
+from tfvae.cli import arguments, command_line, parsers
 from tfvae.cli.command_line import main
-from tfvae.config import Config
+from tfvae.config import SETTING_ALIASES, Config
+
+VERB_MODULES = ("training_verbs", "measuring_verbs", "sampling_verbs", "inspection_verbs", "export_verb")
 
 TINY = ["--dataset", "digits", "--arch", "mlp:widths=16,latent=4", "--batch-size", "64"]
 
@@ -68,7 +71,16 @@ BAD = [
     (["train", "geco", "--likelihood", "gaussian:sigm=1"], "Did you mean 'sigma'?"),
     (["train", "geco", "--arch", "mpl"], "Did you mean 'mlp'?"),
     (["train", "geco", "--arch", "mlp:latent"], "has no value"),
-    (["train", "geco", "--arch", "mlp:latent=many"], "latent to be int"),
+    (["train", "geco", "--arch", "mlp:latent=many"], "latent to be a whole number"),
+    (["train", "geco", "--arch", "mlp:latent="], "Received: latent="),
+    (["train", "geco", "--likelihood", "gaussian:sigma=inf"], "finite"),
+    (["train", "beta:beta=nan"], "finite"),
+    (["train", "elbo", "--learning-rate", "inf"], "finite number"),
+    (["train", "geco", "--kappa", "4", "--constraints", "re<=2"], "kappa has no effect"),
+    (["train", "geco", "--controller", "log", "--proportional-gain", "2"], "proportional_gain has no effect"),
+    (["train", "geco", "--rate", "0.1", "--multiplier-learning-rate", "0.1"], "also as rate"),
+    (["train", "sigma", "--binarize", "static"], "Use objective beta"),
+    (["train", "elbo", "--replicas", "2"], "strategy=mirrored"),
     (["train", "geco", "--prior", "vampp"], "Did you mean 'vamp'?"),
     (["train", "geco", "--constraints", "re<=4,kl<=2"], "without ','"),
     (["evaluate", "nowhere"], "tfvae runs"),
@@ -97,8 +109,8 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize("argv, words", BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_mistakes_are_one_line_without_tensorflow(argv, words, here, capsys, monkeypatch):
-    for module in ("commands", "drawing", "inspection"):
-        monkeypatch.setattr(f"tfvae.{module}.import_tensorflow", lambda: pytest.fail("TensorFlow was imported"))
+    for module in VERB_MODULES:
+        monkeypatch.setattr(f"tfvae.cli.{module}.import_tensorflow", lambda: pytest.fail("TensorFlow was imported"))
     fails(capsys, argv, 2, words)
     assert everything(here) == []
 
@@ -164,33 +176,32 @@ def test_flags_are_config_keys_and_python_names(monkeypatch):
 
     fields = set(Config.__dataclass_fields__) - {"objective"}
     for name, cls in OBJECTIVES.items():
-        args = vars(command_line.parse(["train", name]))
-        flags = set(args) - {"verb", "objective", "home", "parser", "own", "run_dir", "root", "dry_run", "new"}
-        own = specs.list_keyword_options(cls)
-        assert not set(own) & fields
-        assert flags == fields | set(own), name
-        assert {key: args[key] for key in own} == own
+        args = vars(arguments.parse_arguments(["train", name]))
+        flags = set(args) - {"verb", "objective", "home", "parser", "part", "run_dir", "root", "dry_run", "new"}
+        part = specs.describe_class(name, cls)
+        assert not set(part.options) & fields
+        assert flags - {*part.aliases, *SETTING_ALIASES} == fields | set(part.options), name
+        assert {key: args[key] for key in part.options} == part.defaults
     ours = set(VAE.__init__.__code__.co_varnames[1 : VAE.__init__.__code__.co_argcount])
     assert ours - {"image_shape", "classes"} <= fields  # what the data say
 
 
-@pytest.mark.parametrize("kind, home", [("objective", "objectives"), ("likelihood", "likelihoods"), ("arch", "arch"),
-                                        ("prior", "priors")])  # fmt: skip
-def test_options_read_from_the_source_are_those_of_the_classes(kind, home):
-    table = getattr(__import__(f"tfvae.{home}", fromlist=["x"]), specs.TABLES[kind][1])
-    read = specs.read_signatures(*specs.TABLES[kind])
-    assert {name: options for name, (_, options) in read.items()} == {
-        name: specs.list_keyword_options(cls) for name, cls in table.items()
-    }
-    assert all(summary for summary, _ in read.values())
+@pytest.mark.parametrize("kind", part_sources.TABLES)
+def test_options_read_from_the_source_are_those_of_the_classes(kind):
+    file, name = part_sources.TABLES[kind]
+    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    table = getattr(importlib.import_module(f"tfvae.{module}"), name)
+    parts = part_sources.read_parts(kind)
+    assert parts == {name: specs.describe_class(name, cls) for name, cls in table.items()}
+    assert all(part.summary.endswith((".", ")")) for part in parts.values())
 
 
 def test_dry_run_prints_settings_that_come_back_and_writes_nothing(here, capsys):
     extra = ["--constraints", "re<=2;kl<=9", "--xla", "off", "--dequantize", "--l2", "1e-5"]
-    argv = ["train", "geco:kappa=3", *extra, *TINY]
+    argv = ["train", "geco:decay=0.9", *extra, *TINY]
     assert main([*argv, "--dry-run"]) == 0
     expected = Config(
-        objective="geco:kappa=3,constraints=re<=2;kl<=9", xla="off", dequantize=True, l2=1e-5, dataset="digits",
+        objective="geco:constraints=re<=2;kl<=9,decay=0.9", xla="off", dequantize=True, l2=1e-5, dataset="digits",
         arch="mlp:widths=16,latent=4", batch_size=64,
     )  # fmt: skip
     assert Config.from_dict(json.loads(capsys.readouterr().out)) == expected
@@ -199,8 +210,9 @@ def test_dry_run_prints_settings_that_come_back_and_writes_nothing(here, capsys)
 
 def test_help_and_lists_do_not_import_tensorflow(here):
     quick = [[], ["--help"], ["--version"], ["data", "list"], ["runs"], ["train", "elbo", "--dry-run"]]
-    quick += [[verb, "--help"] for verb in command_line.VERBS]
-    quick += [["train", name, "--help"] for name in specs.read_signatures(*command_line.OBJECTIVES)]
+    quick += [["zoo", "list"]]
+    quick += [[verb, "--help"] for verb in parsers.VERBS]
+    quick += [["train", name, "--help"] for name in part_sources.read_parts("objective")]
     code = (
         "import sys; from tfvae.cli.command_line import main\n"
         f"for argv in {quick!r}: print(main(argv), file=sys.stderr)\n"
@@ -214,19 +226,19 @@ def test_help_and_lists_do_not_import_tensorflow(here):
 
 
 def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
-    for module in ("commands", "drawing"):
-        monkeypatch.setattr(f"tfvae.{module}.import_tensorflow", lambda: pytest.fail("TensorFlow was imported"))
+    for module in VERB_MODULES:
+        monkeypatch.setattr(f"tfvae.cli.{module}.import_tensorflow", lambda: pytest.fail("TensorFlow was imported"))
     rng = random.Random(20)
     junk = ["", "-1", "nan", "1e400", "=", "--", "-", "geco:", "\n", "ü" * 50, "a=b,c", ":", "mlp:latent=4"]
     junk += ["gaussian:sigma=optimal", "digits", "npz:", "folder:", "-h", "--version", "%s", "{0}", "re<=4"]
     for _ in range(200):
-        verb = rng.choice([*command_line.VERBS, "train", "train", "train"])
+        verb = rng.choice([*parsers.VERBS, "train", "train", "train"])
         if verb in ("doctor", "data", "runs", "export", "zoo", "experiment"):
             argv = [verb, rng.choice(junk), rng.choice(junk), "--no-such-flag"]
         else:
             many = verb in ("train", "sweep")
-            head = [verb, rng.choice(list(specs.read_signatures(*command_line.OBJECTIVES))) if many else "no"]
-            flags = [flag for a in command_line.parse(head).parser._actions for flag in a.option_strings]
+            head = [verb, rng.choice(list(part_sources.read_parts("objective"))) if many else "no"]
+            flags = [flag for a in arguments.parse_arguments(head).parser._actions for flag in a.option_strings]
             argv = head + [rng.choice(rng.choice([flags, junk])) for _ in range(rng.randrange(6))]
             argv += ["--dry-run"] if many else []
         assert main(argv) in (0, 2, 3), argv

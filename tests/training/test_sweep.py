@@ -10,7 +10,8 @@ import time
 import pytest
 
 from tfvae.cli import command_line, sweep_verb
-from tfvae.cli.command_line import main, settings_of
+from tfvae.cli.arguments import parse_arguments, read_config
+from tfvae.cli.command_line import main
 from tfvae.cli.flags import split_values
 from tfvae.training import sweep
 from tfvae.training.run_folder import create_run, open_run
@@ -42,7 +43,7 @@ def here(tmp_path, monkeypatch):
 
 
 def trials(*argv):
-    return sweep_verb.trials_of(command_line.parse(["sweep", *argv]))
+    return sweep_verb.make_trials(parse_arguments(["sweep", *argv]))
 
 
 def test_values_and_specs():
@@ -71,15 +72,15 @@ def test_the_product_of_all_lists():
     assert len(found) == 3 * 2 * 2 and {t.config.objective for t in found} == {"geco:constraints=re<=4;kl<=20"}
     assert [t.config.arch for t in found[::4]] == ["mlp:widths=8,latent=2", "conv", "mlp"]
     (only,) = trials("elbo")
-    assert only.config == settings_of(command_line.parse(["train", "elbo"])) and only.differs == "seed=0"
+    assert only.config == read_config(parse_arguments(["train", "elbo"])) and only.differs == "seed=0"
 
 
 def test_the_command_of_a_trial_trains_its_config():
     """Parsed as `train` does, the flags give the config again: texts, numbers, switches."""
     argv = ["--constraints", "re<=4;kl<=20", "--dequantize", "--condition", "labels", "--learning-rate", "1e-05"]
     for trial in trials("geco", *argv, "--arch", "mlp:widths=8,latent=2", "--raw-dir", "a folder", "--seed", "3,4"):
-        args = command_line.parse(trial.command("place")[3:])
-        assert settings_of(args) == trial.config and args.verb == "train"
+        args = parse_arguments(trial.command("place")[3:])
+        assert read_config(args) == trial.config and args.verb == "train"
         assert (args.run_dir, args.root) == (str(trial.path), "place")
 
 
@@ -118,7 +119,7 @@ def test_a_dry_run_names_the_runs_and_writes_nothing(here, capsys):
 def test_an_earlier_sweep_is_found_whatever_differed_in_it(here, capsys):
     """`--kappa 2,3` and then `--kappa 2 --seed 0,1` share a run, whose status is known; other settings do not."""
     first = trials("geco", "--kappa", "2,3")[0]
-    with create_run(first.config, {}, str(first.path)).held():
+    with create_run(first.config, {}, str(first.path)).locked():
         assert first.status == "running"
     one, two = trials("geco", "--kappa", "2", "--seed", "0,1")
     assert one.path == first.path and one.status == "interrupted" and two.status == "new"

@@ -61,12 +61,12 @@ def test_list_and_info_need_no_tensorflow(zoo_folder, capsys):
 
 def test_the_recipe_is_the_command_of_the_config(zoo_folder):
     """Parsed again, the command gives the config of the entry."""
-    from tfvae.cli import command_line
+    from tfvae.cli import arguments
 
     for name in index.read_index():
         config = Config.from_dict(files.read_json(zoo_folder / name / "config.json"))
-        args = command_line.parse(index.format_train_command(config).split()[1:])
-        assert command_line.settings_of(args) == config
+        args = arguments.parse_arguments(index.format_train_command(config).split()[1:])
+        assert arguments.read_config(args) == config
 
 
 def test_the_recipe_of_a_second_stage_has_two_commands():

@@ -18,7 +18,7 @@ import tempfile
 from types import FrameType
 from typing import Any, NoReturn
 
-from tfvae.cli.run_loading import check_model_folder
+from tfvae.cli.run_loading import check_model_folder, open_trusted_run
 from tfvae.errors import UsageError
 from tfvae.export import savedmodel
 from tfvae.runtime.environment import import_tensorflow
@@ -65,9 +65,10 @@ def prepare_savedmodel(folder: pathlib.Path, is_run: bool, base: pathlib.Path, t
     """Return the folder of a SavedModel that may be loaded: a run is exported below `base`, a SavedModel is checked."""
     if is_run:
         check_model_folder(folder, trust)
+        run = open_trusted_run(folder, trust)
         from tfvae.export.exporter import export_run
 
-        return export_run(folder, base, on_warning=lambda line: print(line, file=sys.stderr))
+        return export_run(run, base, on_warning=lambda line: print(line, file=sys.stderr))
     if not trust:
         from tfvae.export.loading import check_trusted
 
