@@ -1,6 +1,6 @@
 """The physical floor of a training step: the bare matrix products and convolutions that it cannot do without.
 
-    python benchmarks/floor.py [--rounds 7] [--case mlp-32 seed-128 seed-2000 conv] [--dry-run]
+    python benchmarks/floor.py [--rounds 7] [--case mlp-32 mlp-200 conv] [--dry-run]
 
 For each layer the forward product and those of the gradients (of the weights, and of the input except in the first
 layer), at the case's batch size and in float32: by XLA, dense ones in one program of many steps, and by TensorFlow's
@@ -13,7 +13,7 @@ import statistics
 import time
 
 import numpy as np
-from common import table, tf, write
+from common import format_result_table, tf, write_results
 from contestants.cases import CASES
 
 from tfvae import datasets
@@ -24,8 +24,8 @@ from tfvae.training.engine import Engine, epoch_order, place_images
 GFLOP = 1e9
 
 
-def constants(layer, batch):
-    """Input, weights and gradient of the output of a layer."""
+def build_operands(layer, batch):
+    """Return input, weights and gradient of the output of a layer."""
 
     def normal(*shape):
         return tf.random.stateless_normal(shape, (0, len(shape)), stddev=0.01)
@@ -39,11 +39,11 @@ def constants(layer, batch):
     return normal(batch, first, first, layer.inputs), kernel, normal(batch, last, last, layer.outputs)
 
 
-def products(layer, x, w, d, first):
-    """The layer's products: forward, of the weights' gradient and, unless it is the `first`, of the input's."""
+def compute_products(layer, x, w, d, first):
+    """Return the layer's products: forward, of the weights' gradient and, unless it is the `first`, of the input's."""
     if layer.op == "dense":
-        found = [tf.matmul(x, w), tf.matmul(x, d, transpose_a=True)]
-        return found if first else [*found, tf.matmul(d, w, transpose_b=True)]
+        results = [tf.matmul(x, w), tf.matmul(x, d, transpose_a=True)]
+        return results if first else [*results, tf.matmul(d, w, transpose_b=True)]
     stride = 1 if layer.op == "same" else 2
     small, large = (x, d) if layer.op == "up" else (d, x)
     options = {"strides": [1, stride, stride, 1], "padding": "SAME"}
@@ -54,22 +54,25 @@ def products(layer, x, w, d, first):
     return [forward, kernel] if first else [forward, kernel, backward]
 
 
-def product_step(case):
-    """A function (scale) -> scalar that needs every product of a step; `scale` keeps XLA from doing them only once."""
+def build_product_step(case):
+    """Return a function scale -> scalar that needs every product of a step, and its operands.
+
+    `scale` keeps XLA from computing the products only once.
+    """
     layers = case.calls
-    parts = [constants(layer, case.batch) for layer in layers]
+    parts = [build_operands(layer, case.batch) for layer in layers]
 
     def step(scale, *parts):
         outputs = []
         for i, (layer, (x, w, d)) in enumerate(zip(layers, parts)):
-            outputs += products(layer, x * scale, w, d * scale, first=i == 0)
+            outputs += compute_products(layer, x * scale, w, d * scale, first=i == 0)
         return tf.add_n([tf.reshape(output, [-1])[0] for output in outputs])
 
     return step, parts
 
 
-def adam_step(case):
-    """As `product_step`: Adam's arithmetic on weights, moments and a gradient of the right sizes."""
+def build_adam_step(case):
+    """Return a function that does Adam's arithmetic on variables of the right sizes, and its gradients."""
     sizes = [layer.inputs * layer.outputs * layer.kernel**2 for layer in sum(case.layers, [])]
     p, m, v = ([tf.Variable(tf.zeros(size)) for size in sizes] for _ in range(3))
     gradients = [tf.fill([size], 1e-3) for size in sizes]
@@ -84,8 +87,8 @@ def adam_step(case):
     return step, gradients
 
 
-def repeated(step, args, steps, loop, jit=True):
-    """A call that runs `step` so many times: inside one compiled loop, or one program a step."""
+def repeat_step(step, args, steps, loop, jit=True):
+    """Return a call that runs `step` so many times: inside one compiled loop, or one program a step."""
 
     def whole(*args):
         def body(i, total):
@@ -99,8 +102,8 @@ def repeated(step, args, steps, loop, jit=True):
     return lambda: [run(tf.constant(1.0), *args) for _ in range(steps)][-1].numpy()
 
 
-def tfvae_steps(case, steps):
-    """A call of tfvae's engine on as many steps, as `tfvae train` sets it up."""
+def build_tfvae_steps(case, steps):
+    """Return a call of tfvae's engine on as many steps, as `tfvae train` sets it up."""
     config = Config(arch=case.arch, likelihood="gaussian:sigma=1.0", batch_size=case.batch)
     images = datasets.load("fashion_mnist", "train")[0]
     model = trainer.build_model(config, images.shape[1:])
@@ -111,28 +114,29 @@ def tfvae_steps(case, steps):
 
 
 def main(rounds, cases, dry):
+    """Time all cases, and write the table."""
     rows = []
     for name in cases:
         case, loop = CASES[name], CASES[name].kind == "mlp"
         steps = 2 if dry else max(10, int(100e9 / case.flops))
         calls = {
-            "xla": repeated(*product_step(case), steps, loop),
-            "kernels": repeated(*product_step(case), steps, False, jit=False),
-            "adam": repeated(*adam_step(case), steps, True),
-            "tfvae": tfvae_steps(case, steps),
+            "xla": repeat_step(*build_product_step(case), steps, loop),
+            "kernels": repeat_step(*build_product_step(case), steps, False, jit=False),
+            "adam": repeat_step(*build_adam_step(case), steps, True),
+            "tfvae": build_tfvae_steps(case, steps),
         }
         seconds = {key: [] for key in calls}
         for turn in range((1 if dry else rounds) + 1):  # the first compiles
             for key, call in calls.items():
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 call()
-                seconds[key] += [time.perf_counter() - begun] * (turn > 0)
+                seconds[key] += [time.perf_counter() - start] * (turn > 0)
         xla, kernels, adam, step = (1000 * statistics.median(values) / steps for values in seconds.values())
         floor = min(xla, kernels)
         row = {"case": name, "XLA, ms": xla, "kernels, ms": kernels, "floor, ms": floor}
         row |= {"GFLOP/s": case.flops / GFLOP / floor * 1000, "Adam, ms": adam, "tfvae step, ms": step}
         rows.append(row | {"step / floor": step / floor, "step / (floor + Adam)": step / (floor + adam)})
-    print(table(rows, list(rows[0]))) if dry else write("floor", rows)
+    print(format_result_table(rows, list(rows[0]))) if dry else write_results("floor", rows)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import tempfile
 import time
 
 import numpy as np
-from common import table, tf, write
+from common import format_result_table, tf, write_results
 
 import tfvae
 from tfvae.export import exporter, savedmodel
@@ -28,8 +28,8 @@ from tfvae.runtime import files
 BATCHES = (1, 64)
 
 
-def untrained(folder):
-    """A SavedModel of the MLP that GECO's tables are about."""
+def write_untrained_decoder(folder):
+    """Write a SavedModel of the MLP that GECO's tables use, and return its folder."""
     model = tfvae.build(
         "elbo", likelihood="gaussian", arch="mlp:widths=512-256,latent=200", image_shape=(28, 28, 1), seed=0
     )
@@ -37,8 +37,8 @@ def untrained(folder):
     return folder
 
 
-def median_time(call, seconds):
-    """The median time of a call in ms, after five to warm up."""
+def measure_median_time(call, seconds):
+    """Return the median time of a call in ms, after five calls to warm up."""
     times = []
     for _ in range(5):
         call()
@@ -50,8 +50,8 @@ def median_time(call, seconds):
     return statistics.median(times)
 
 
-def post(link, name, body):
-    """One request on an open connection; its answer is read, not parsed."""
+def post_request(link, name, body):
+    """Send one request on an open connection; its answer is read, not parsed."""
     link.request("POST", f"/v1/models/{name}:predict", body)
     answer = link.getresponse()
     answer.read()
@@ -59,35 +59,47 @@ def post(link, name, body):
         raise SystemExit(f"Expected 200. Received: {answer.status}.")
 
 
-def contestants(link, name, signatures, batch):
-    """{what: call} for one batch of codes."""
+def build_calls(link, name, signatures, batch):
+    """Return {name: call} for one batch of codes."""
     z = np.random.default_rng(0).standard_normal((batch, signatures["decode"].inputs[0].shape[1])).astype(np.float32)
     tensor, rows = tf.constant(z), [[float(f"{value:.6g}") for value in row] for row in z.tolist()]
     bodies = {key: json.dumps({"signature_name": key, "instances": rows}).encode() for key in ("decode", "decode_png")}
     return {
         "SavedModel decode": lambda: signatures["decode"](z=tensor)["image"].numpy(),
-        "served decode": lambda: post(link, name, bodies["decode"]),
+        "served decode": lambda: post_request(link, name, bodies["decode"]),
         "SavedModel decode_png": lambda: signatures["decode_png"](z=tensor)["png_bytes"].numpy(),
-        "served decode_png": lambda: post(link, name, bodies["decode_png"]),
+        "served decode_png": lambda: post_request(link, name, bodies["decode_png"]),
     }
 
 
-def measure(place, seconds, rounds):
-    """Rows of the table, for a SavedModel with free batches."""
-    signatures = tf.saved_model.load(str(savedmodel.find(place))).signatures
-    words = [sys.executable, "-m", "tfvae", "serve", str(place), "--port", "0", "--backend", "python", "--name", "m"]
+def measure(model_path, seconds, rounds):
+    """Return the rows of the table, for a SavedModel with free batches."""
+    signatures = tf.saved_model.load(str(savedmodel.find_savedmodel(model_path))).signatures
+    words = [
+        sys.executable,
+        "-m",
+        "tfvae",
+        "serve",
+        str(model_path),
+        "--port",
+        "0",
+        "--backend",
+        "python",
+        "--name",
+        "m",
+    ]
     rows = []
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
             address = next(line for line in process.stdout if line.startswith("serving")).partition("http://")[2]
             link = http.client.HTTPConnection(address.split()[0], timeout=60)
             for batch in BATCHES:
-                calls = contestants(link, "m", signatures, batch)
-                found = {what: [] for what in calls}
+                calls = build_calls(link, "m", signatures, batch)
+                times_by_call = {what: [] for what in calls}
                 for _ in range(rounds):
                     for what, call in calls.items():
-                        found[what].append(median_time(call, seconds))
-                each = {what: statistics.median(times) for what, times in found.items()}
+                        times_by_call[what].append(measure_median_time(call, seconds))
+                each = {what: statistics.median(times) for what, times in times_by_call.items()}
                 for what, time_ in each.items():
                     over = time_ - each[f"SavedModel {what.split()[1]}"]
                     row = {"images/s": 1e3 * batch / time_, "ms a call": time_, "over bare, ms": over}
@@ -98,12 +110,13 @@ def measure(place, seconds, rounds):
 
 
 def main(model, seconds, rounds, dry):
+    """Time the served decoder and the bare one, and write the table."""
     with tempfile.TemporaryDirectory() as folder:
-        place = pathlib.Path(model) if model else untrained(pathlib.Path(folder) / "decoder")
-        if savedmodel.find(place) is None:
-            place = exporter.export_run(place, pathlib.Path(folder) / "decoder").parent
-        rows = measure(place, 0.2 if dry else seconds, 1 if dry else rounds)
-    print(table(rows, list(rows[0]))) if dry else write("serve_speed", rows)
+        model_path = pathlib.Path(model) if model else write_untrained_decoder(pathlib.Path(folder) / "decoder")
+        if savedmodel.find_savedmodel(model_path) is None:
+            model_path = exporter.export_run(model_path, pathlib.Path(folder) / "decoder").parent
+        rows = measure(model_path, 0.2 if dry else seconds, 1 if dry else rounds)
+    print(format_result_table(rows, list(rows[0]))) if dry else write_results("serve_speed", rows)
 
 
 if __name__ == "__main__":

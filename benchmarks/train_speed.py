@@ -1,6 +1,6 @@
 """Training speed beside what a user would pick instead, on the same work, interleaved.
 
-    python benchmarks/train_speed.py [--rounds 3] [--case mlp-32 seed-128 seed-2000 conv] [--peers VENV] [--dry-run]
+    python benchmarks/train_speed.py [--rounds 3] [--case mlp-32 mlp-200 conv] [--peers VENV] [--dry-run]
 
 The peers (PyTorch, JAX, pythae 0.1.2) live in a virtual environment of their own, `runs/peers`, made on first use (set
 PIP_EXTRA_INDEX_URL to PyTorch's CPU index for its small build). Each round runs every contestant once, in turn, as a
@@ -18,80 +18,81 @@ import tempfile
 
 import numpy as np
 import peers
-from common import RESULTS, table, write
+from common import RESULTS, format_result_table, write_results
 from contestants import TASKS
 from contestants.cases import CASES
 
 from tfvae import datasets
 
 WARM_UP, COUNTED = 2, 3
-ALIKE, ALIKE_DRY = 0.05, 0.5  # seeds alone move the loss by about 1 %; in the first steps by more
+LOSS_TOLERANCE, DRY_LOSS_TOLERANCE = 0.05, 0.5  # seeds alone move the loss by about 1 %; in the first steps by more
 
 
 def save_images(folder):
-    """The training images as the contestants read them: -> path."""
+    """Save the training images as the contestants read them, and return the path."""
     path = os.path.join(folder, "images.npz")
     np.savez(path, x_train=datasets.load("fashion_mnist", "train")[0])
     return path
 
 
-def compare(case, rounds, venv, path, **options):
-    """{contestant: [the epochs of each round]}, interleaved."""
-    takers = [name for name, contestant in TASKS["train"].items() if CASES[case].kind in contestant.kinds]
-    found = {name: [] for name in takers}
+def run_contestants(case, rounds, venv, path, **options):
+    """Run all contestants in turn, and return {contestant: [the epochs of each round]}."""
+    names = [name for name, contestant in TASKS["train"].items() if CASES[case].kind in contestant.kinds]
+    results = {name: [] for name in names}
     for _ in range(rounds):
-        for name in takers:
-            epochs = peers.answer(venv, "train", name, case, path, **options)
-            found[name].append(epochs)
-            peers.say(case, name, (options.get("images") or CASES[case].images) / epochs[-1]["seconds"])
-    return found
+        for name in names:
+            epochs = peers.run_contestant(venv, "train", name, case, path, **options)
+            results[name].append(epochs)
+            peers.report_speed(case, name, (options.get("images") or CASES[case].images) / epochs[-1]["seconds"])
+    return results
 
 
-def check_same_work(case, found, alike):
-    """Refuse to compare contestants that did different things: other parameters, or losses not within `alike`."""
-    last = {name: rounds[0][-1] for name, rounds in found.items()}
+def check_same_work(case, results, tolerance):
+    """Refuse to compare contestants that did different things: other parameters, or losses not within `tolerance`."""
+    last = {name: rounds[0][-1] for name, rounds in results.items()}
     ours = last["tfvae"]
     for name, theirs in last.items():
         if theirs["parameters"] != ours["parameters"]:
             sys.exit(f"{case}: expected {ours['parameters']} parameters. Received: {theirs['parameters']} from {name}.")
-        if abs(theirs["loss"] / ours["loss"] - 1) > alike:
+        if abs(theirs["loss"] / ours["loss"] - 1) > tolerance:
             sys.exit(f"{case}: expected a loss near {ours['loss']:.2f}. Received: {theirs['loss']:.2f} from {name}.")
 
 
-def rows_of(case, found, images, warm_up):
-    """The case's rows of the table."""
+def build_rows(case, results, images, warm_up):
+    """Return the case's rows of the table."""
     done = images // CASES[case].batch * CASES[case].batch
     speeds = {
         name: [done / statistics.median(epoch["seconds"] for epoch in epochs[warm_up:]) for epochs in rounds]
-        for name, rounds in found.items()
+        for name, rounds in results.items()
     }
-    losses = {name: statistics.median(epochs[-1]["loss"] for epochs in rounds) for name, rounds in found.items()}
-    counts = {name: rounds[0][-1]["parameters"] for name, rounds in found.items()}
-    return peers.ratio_rows(case, speeds, parameters=counts, loss=losses)
+    losses = {name: statistics.median(epochs[-1]["loss"] for epochs in rounds) for name, rounds in results.items()}
+    counts = {name: rounds[0][-1]["parameters"] for name, rounds in results.items()}
+    return peers.build_ratio_rows(case, speeds, parameters=counts, loss=losses)
 
 
 def main(rounds, cases, venv, dry):
-    kept, raw = RESULTS / "train_speed.json", {}
+    """Time all cases, and write the table and the raw times."""
+    raw_path, raw = RESULTS / "train_speed.json", {}
     warm_up = 1 if dry else WARM_UP
     with tempfile.TemporaryDirectory() as folder:
         path = save_images(folder)
         for case in cases:
             images = 6 * CASES[case].batch if dry else CASES[case].images
             epochs = warm_up + (1 if dry else COUNTED)
-            raw[case] = compare(case, 1 if dry else rounds, venv, path, epochs=epochs, images=images)
-            check_same_work(case, raw[case], ALIKE_DRY if dry else ALIKE)
-    if not dry and kept.exists():
-        raw = json.loads(kept.read_text()) | raw  # cases that were not run now stay
-    rows = [row for case in raw for row in rows_of(case, raw[case], images if dry else CASES[case].images, warm_up)]
+            raw[case] = run_contestants(case, 1 if dry else rounds, venv, path, epochs=epochs, images=images)
+            check_same_work(case, raw[case], DRY_LOSS_TOLERANCE if dry else LOSS_TOLERANCE)
+    if not dry and raw_path.exists():
+        raw = json.loads(raw_path.read_text()) | raw  # cases that were not run now stay
+    rows = [row for case in raw for row in build_rows(case, raw[case], images if dry else CASES[case].images, warm_up)]
     if dry:
-        return print(table(rows, list(rows[0])))
-    write("train_speed", rows)
-    kept.write_text(json.dumps(raw, indent=1))
+        return print(format_result_table(rows, list(rows[0])))
+    write_results("train_speed", rows)
+    raw_path.write_text(json.dumps(raw, indent=1))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES))
-    peers.options(parser)
+    peers.add_peer_options(parser)
     args = parser.parse_args()
     main(args.rounds, args.case, args.peers, args.dry_run)

@@ -1,4 +1,4 @@
-"""Who takes part in the speed benchmarks: each contestant does the same work on the same bytes in its own process.
+"""The contestants of the speed benchmarks: each does the same work on the same bytes in its own process.
 
 ``python -m contestants TASK NAME CASE PATH option=number ...`` prints JSON. Tasks: ``train`` a VAE (loss
 |x - g(z)|^2 / 2 + KL, sigmoid output, Glorot weights, Adam 1e-3, float32, a new permutation each epoch); ``nll`` of
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Contestant(NamedTuple):
-    """Where a contestant is: the function named like the task in ``module``, called with (case, path, **options)."""
+    """A contestant: the function named like the task in ``module``, called with (case, path, **options)."""
 
     module: str
     peer: bool = True  # lives in the peers' environment, not in tfvae's

@@ -6,20 +6,21 @@ import keras
 import tensorflow as tf
 
 import tfvae
-from contestants.cases import epoch, load
-from contestants.tfvae_ import LIKELIHOOD, parameters
+from contestants.cases import describe_epoch, load_images
+from contestants.tfvae_ import LIKELIHOOD, count_parameters
 
 
 def train(case, path, epochs):
+    """Train the case, and return the result of each epoch."""
     model = tfvae.build("elbo", likelihood=LIKELIHOOD, arch=case.arch)
     model.compile(keras.optimizers.Adam(1e-3))
     options = tf.data.Options()
     options.autotune.enabled = False  # or the end of fit waits for a thread of the pipeline
-    images, found = load(path, case), []
+    images, results = load_images(path, case), []
     data = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).batch(case.batch, drop_remainder=True)
     for _ in range(epochs):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         logs = model.fit(data.with_options(options), epochs=1, verbose=0, shuffle=False).history
         loss = logs["sq_err"][0] / 2 + logs["rate"][0]
-        found.append(epoch(time.perf_counter() - begun, loss, parameters(model)))
-    return found
+        results.append(describe_epoch(time.perf_counter() - start, loss, count_parameters(model)))
+    return results

@@ -5,10 +5,11 @@ import time
 import torch
 from torch import nn
 
-from contestants.cases import epoch, load, orders, rates
+from contestants.cases import describe_epoch, load_images, measure_rates, permute_epochs
 
 
-def module(layer):
+def build_layer(layer):
+    """Return a layer with its weights."""
     if layer.op == "dense":
         return nn.Linear(layer.inputs, layer.outputs)
     kind = nn.ConvTranspose2d if layer.op == "up" else nn.Conv2d
@@ -16,8 +17,8 @@ def module(layer):
     return kind(layer.inputs, layer.outputs, layer.kernel, stride, padding=(layer.kernel - stride + 1) // 2)
 
 
-def stack(layers, flat):
-    """The layers with what is between them: ReLU, and images to vectors and back.
+def build_network(layers, flat):
+    """Return the layers with what is between them: ReLU, and images to vectors and back.
 
     Args:
         flat: whether the input is a vector.
@@ -26,19 +27,19 @@ def stack(layers, flat):
     for layer in layers:
         if (layer.op == "dense") != flat:
             parts.append(nn.Unflatten(1, (layer.inputs, layer.side, layer.side)) if flat else nn.Flatten())
-        parts += [module(layer), nn.ReLU()]
+        parts += [build_layer(layer), nn.ReLU()]
         flat = layer.op == "dense"
     return nn.Sequential(*parts[:-1])
 
 
 class Model(nn.Module):
-    """Pixels in [0, 1], [B, 784] or [B, 1, 28, 28], -> the mean loss."""
+    """A VAE that maps pixels in [0, 1], [B, 784] or [B, 1, 28, 28], to the mean loss."""
 
     def __init__(self, case):
         super().__init__()
         encoder, decoder = case.layers
-        self.encoder = stack(encoder, flat=case.kind == "mlp")
-        self.decoder = nn.Sequential(*stack(decoder, flat=True), nn.Sigmoid())
+        self.encoder = build_network(encoder, flat=case.kind == "mlp")
+        self.decoder = nn.Sequential(*build_network(decoder, flat=True), nn.Sigmoid())
         for name, parameter in self.named_parameters():
             nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.xavier_uniform_(parameter)
 
@@ -51,7 +52,7 @@ class Model(nn.Module):
 
 
 class ConvDraw(nn.Module):
-    """Pixels in [0, 1], [B, 1, 28, 28], -> the mean loss; tfvae.architectures.convdraw has the equations."""
+    """A ConvDraw that maps pixels in [0, 1], [B, 1, 28, 28], to the mean loss; see tfvae.architectures.convdraw."""
 
     def __init__(self, case):
         super().__init__()
@@ -110,25 +111,28 @@ class ConvDraw(nn.Module):
         return (error + kl).mean()
 
 
-def model_of(case):
+def build_model(case):
+    """Return the case's model."""
     return ConvDraw(case) if case.kind == "convdraw" else Model(case)
 
 
-def parameters(model):
+def count_parameters(model):
+    """Return the number of parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def train(case, path, epochs, compiled, gpu=0):
+    """Train the case, and return the result of each epoch."""
     device = "cuda" if gpu else "cpu"
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU that has it, as in TensorFlow; nothing on a CPU
-    model = model_of(case).to(device)
+    model = build_model(case).to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=compiled or None)
     forward = torch.compile(model) if compiled else model
     shape = (-1, 784) if case.kind == "mlp" else (-1, 1, 28, 28)
-    data = torch.from_numpy(load(path, case).reshape(shape)).to(device)
-    found = []
-    for order in orders(case, epochs):
-        begun, total = time.perf_counter(), torch.zeros((), device=device)
+    data = torch.from_numpy(load_images(path, case).reshape(shape)).to(device)
+    results = []
+    for order in permute_epochs(case, epochs):
+        start, total = time.perf_counter(), torch.zeros((), device=device)
         for rows in torch.from_numpy(order).to(device):
             loss = forward(data[rows].float() / 255.0)
             optimizer.zero_grad()
@@ -136,11 +140,12 @@ def train(case, path, epochs, compiled, gpu=0):
             optimizer.step()
             total += loss.detach()
         mean = float(total) / len(order)  # waits for the device
-        found.append(epoch(time.perf_counter() - begun, mean, parameters(model)))
-    return found
+        results.append(describe_epoch(time.perf_counter() - start, mean, count_parameters(model)))
+    return results
 
 
 def sample(case, path, batch, calls, compiled):
+    """Return images/s of decoding draws from the prior."""
     decoder = Model(case).decoder.eval()
     decode = torch.compile(decoder) if compiled else decoder
 
@@ -148,4 +153,4 @@ def sample(case, path, batch, calls, compiled):
     def draw():
         return decode(torch.randn(batch, case.latent)).numpy()
 
-    return rates(draw, batch, calls)
+    return measure_rates(draw, batch, calls)
