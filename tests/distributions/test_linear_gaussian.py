@@ -132,12 +132,12 @@ def test_training_reaches_the_optimum_of_ppca():
     noise = values[: DIMS - LATENT].mean()
     best = -0.5 * (DIMS * np.log(2 * np.pi) + np.log(values[-LATENT:]).sum() + (DIMS - LATENT) * np.log(noise) + DIMS)
     model = tfvae.build(
-        "iwae:k=4,gradient=stl", likelihood="gaussian:sigma=shared,link=linear", arch="mlp:widths=,latent=2",
+        "iwae:k=4,gradient=stl", likelihood="gaussian:sigma=shared,link=linear", arch="mlp:widths=none,latent=2",
         image_shape=(1, DIMS, 1),
     )  # fmt: skip
     steps = 2500
     model.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.03, steps)))
-    list(Engine(model, 256).blocks(as_images(x), np.tile(np.arange(256, dtype="int32"), (steps, 1)), count=1))
+    list(Engine(model, 256).train_blocks(as_images(x), np.tile(np.arange(256, dtype="int32"), (steps, 1)), count=1))
     kernel, bias = model.arch.decoder.get_weights()
     sigma = np.exp(-6 + np.logaddexp(0, model.likelihood.log_scale.numpy() + 6))
     learnt = stats.multivariate_normal(bias, kernel.T @ kernel + sigma**2 * np.eye(DIMS)).logpdf(x).mean()

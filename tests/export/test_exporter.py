@@ -97,7 +97,7 @@ def test_weights_that_are_not_finite_are_refused(run, tmp_path, monkeypatch):
     model = trainer.load_run(run)
     last = model.arch.trainable_variables[-1]
     last.assign(np.where(np.arange(last.shape[0]) == 3, np.nan, last.numpy()))
-    monkeypatch.setattr(trainer, "load_run", lambda path, say: model)
+    monkeypatch.setattr(trainer, "load_run", lambda *_: model)
     with pytest.raises(DivergedError, match="finite weights"):
         exporter.export_run(run, tmp_path / "m")
     assert not (tmp_path / "m").exists()
@@ -114,7 +114,7 @@ def test_a_failure_anywhere_leaves_no_version(run, quick, tmp_path, monkeypatch)
         real(handle)
 
     model = trainer.load_run(run)
-    monkeypatch.setattr(trainer, "load_run", lambda path, say: model)
+    monkeypatch.setattr(trainer, "load_run", lambda *_: model)
     monkeypatch.setattr(os, "fsync", fsync)
     failures = 0
     for left[0] in range(40):

@@ -22,15 +22,15 @@ from tfvae.environment import import_tensorflow
 tf = import_tensorflow()
 import numpy as np
 import tfvae
-from tfvae import optimizers, replicas
-from tfvae.scaleout import ReplicatedEngine
-from tfvae.engine import order_of
-strategy = replicas.strategy_of("mirrored", 2)
+from tfvae.runtime import optimizers, replicas
+from tfvae.training.replicated_engine import ReplicatedEngine
+from tfvae.training.engine import epoch_order
+strategy = replicas.make_strategy("mirrored", 2)
 x = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1)).astype("uint8")
 with strategy.scope():
     model = tfvae.build("geco:kappa=2", "gaussian:sigma=0.3", "mlp:widths=8,latent=2", image_shape=(8, 8, 1))
-    model.compile(optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=True)
-list(ReplicatedEngine(model, 16, "step", strategy).blocks(x, order_of(0, 1, 64, 16)))
+    model.compile(optimizers.GuardedAdam(0.01, global_clipnorm=1.0), jit_compile=True)
+list(ReplicatedEngine(model, 16, "step", strategy).train_blocks(x, epoch_order(0, 1, 64, 16)))
 for variable in (model.multipliers._log_values, model.multipliers._average, *model.trainable_variables):
     one, two = (copy.numpy() for copy in variable.value.values)
     assert np.array_equal(one, two), variable.path

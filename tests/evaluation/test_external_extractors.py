@@ -31,26 +31,30 @@ def rows(tmp_path):
 
 
 def test_a_savedmodels_features_are_its_own(rows, images):
-    found = external_extractors.extractor_of(str(rows), "digits", trust=True)
+    found = external_extractors.load_extractor(str(rows), "digits", trust=True)
     features, logits = found(images(7))
     assert found.name == "row-sums" and logits is None
     np.testing.assert_allclose(features, images(7).sum((2, 3)) / 255.0, rtol=1e-5)
     with pytest.raises(UntrustedError, match="--trust"):
-        external_extractors.extractor_of(str(rows), "digits")
+        external_extractors.load_extractor(str(rows), "digits")
     with pytest.raises(DataError, match="images of shape"):
         found(images(7, (12, 12, 1)))
     with pytest.raises(UsageError, match="lenet, inception or the folder"):
-        external_extractors.extractor_of("lenett", "digits")
+        external_extractors.load_extractor("lenett", "digits")
 
 
 def test_metrics_are_named_by_it(rows, images, tiny):
-    found = sample_distances.picture_metrics(tiny(), external_extractors.saved(rows, trust=True), images(20), 30)
+    found = sample_distances.measure_sample_quality(
+        tiny(), external_extractors.load_savedmodel_extractor(rows, trust=True), images(20), 30
+    )
     names = [f"{name}[row-sums]" for name in ("frechet", "kid", *feature_distances.PRDC)]
     assert set(found) == {"pictures", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))}
-    real, fake = images(20).sum((2, 3)) / 255.0, sample_distances.sampled(tiny(), 30).sum((2, 3))
-    assert found["frechet[row-sums]"] == pytest.approx(feature_distances.frechet(real, fake), rel=1e-4)
+    real, fake = images(20).sum((2, 3)) / 255.0, sample_distances.draw_model_samples(tiny(), 30).sum((2, 3))
+    assert found["frechet[row-sums]"] == pytest.approx(feature_distances.compute_frechet_distance(real, fake), rel=1e-4)
     with pytest.raises(UsageError, match="at least 12"):
-        sample_distances.picture_metrics(tiny(), external_extractors.saved(rows, trust=True), images(20), 11)
+        sample_distances.measure_sample_quality(
+            tiny(), external_extractors.load_savedmodel_extractor(rows, trust=True), images(20), 11
+        )
 
 
 def test_a_savedmodel_of_another_form_is_refused(tmp_path):
@@ -58,27 +62,27 @@ def test_a_savedmodel_of_another_form_is_refused(tmp_path):
     call = tf.function(lambda z: {"y": z}, input_signature=[tf.TensorSpec([None, 3], tf.float32)])
     tf.saved_model.save(module, str(tmp_path / "flat"), signatures={"serving_default": call})
     with pytest.raises(DataError, match="one float32"):
-        external_extractors.saved(tmp_path / "flat", trust=True)
+        external_extractors.load_savedmodel_extractor(tmp_path / "flat", trust=True)
     tf.saved_model.save(module, str(tmp_path / "none"))
     with pytest.raises(DataError, match="serving_default"):
-        external_extractors.saved(tmp_path / "none", trust=True)
+        external_extractors.load_savedmodel_extractor(tmp_path / "none", trust=True)
 
 
 def test_missing_weights_of_inception_are_said_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(DataError, match=external_extractors.WEIGHTS) as error:
-        external_extractors.extractor_of("inception", "digits")
+        external_extractors.load_extractor("inception", "digits")
     assert str(tmp_path / "models") in str(error.value) and "--extractor" in str(error.value)
     assert "\n" not in str(error.value)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / external_extractors.WEIGHTS).write_bytes(b"others")
     with pytest.raises(IntegrityError, match="another file"):
-        external_extractors.inception()
+        external_extractors.load_inception()
 
 
 def test_an_extractor_needs_pictures(tmp_path, monkeypatch, capsys):
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr("tfvae.cli.training_verbs.find", lambda run: None)
+    monkeypatch.setattr("tfvae.cli.measuring_verbs.open_trusted_run", lambda run, trust: None)
     assert main(["evaluate", str(tmp_path / "run"), "--extractor", "inception"]) == 2
     assert "--pictures N" in capsys.readouterr().err
 
@@ -94,7 +98,7 @@ def test_inceptions_features_are_those_of_keras(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(external_extractors, "WEIGHTS_MD5", hashlib.md5(path.read_bytes()).hexdigest())
     x = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1)).astype(np.uint8)
-    found = external_extractors.inception()
+    found = external_extractors.load_inception()
     features, logits = found(x)
     assert found.name == "inception" and features.shape == (3, 2048) and logits is None
     resized = tf.image.resize(np.repeat(x, 3, axis=-1).astype(np.float32), (299, 299))

@@ -9,7 +9,11 @@ import tensorflow as tf
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import UsageError
-from tfvae.evaluation.rate_distortion_curve import area, codes, rd_curve
+from tfvae.evaluation.rate_distortion_curve import (
+    compute_area_below_hull,
+    draw_codes_along_range,
+    measure_rate_distortion_curve,
+)
 from tfvae.models import conditions
 from tfvae.runtime import random_streams
 from tfvae.training import trainer
@@ -132,14 +136,14 @@ def test_a_curve_from_one_run(tmp_path, capsys):
     """kappa-conditioned on digits: errors rise with kappa, rates fall; the verb writes CSV and PNG; sample --kappa."""
     run = trainer.train(objective="geco", condition="kappa:1.2-2.4", dataset="digits", arch="mlp:widths=64,latent=8",
                      epochs=30, learning_rate=3e-3, run_dir=str(tmp_path / "run"), root=str(tmp_path))  # fmt: skip
-    rows = rd_curve(run.path, points=3)
+    rows = measure_rate_distortion_curve(run.path, points=3)
     assert [row["sq_err"] for row in rows] == sorted(row["sq_err"] for row in rows)
     assert [row["rate"] for row in rows] == sorted((row["rate"] for row in rows), reverse=True)
-    assert area(rows) > 0
+    assert compute_area_below_hull(rows) > 0
     assert main(["rd-curve", str(run.path), "--points", "3"]) == 0
     assert "rd_curve.png" in capsys.readouterr().out and (run.path / "plots" / "rd_curve.csv").exists()
     assert (run.path / "plots" / "posteriors.png").exists()
-    clouds = codes(run.path, points=2, limit=300)
+    clouds = draw_codes_along_range(run.path, points=2, limit=300)
     (tight, labels), (loose, _) = clouds.values()
     assert tight.shape == loose.shape == (300, 2) and len(labels) == 300 and list(clouds)[0] == "kappa 1.2"
     picture = str(tmp_path / "samples.png")

@@ -9,17 +9,23 @@ import tensorflow as tf
 
 import tfvae
 from tfvae.errors import UsageError
-from tfvae.models.vae import TRAIN
 from tfvae.objectives.geco.constraints import parse_constraints
-from tfvae.objectives.geco.controllers import CONTROLLERS, PACE, SPAN, WINDOW, Multipliers
+from tfvae.objectives.geco.controllers import (
+    CONTROLLERS,
+    ERROR_WINDOW,
+    SLOW_AVERAGE_STEPS,
+    WANTED_LAG,
+    Multipliers,
+)
 from tfvae.runtime import random_streams
 from tfvae.training import checkpoints
 from tfvae.training.engine import Engine
+from tfvae.training.training_state import TrainingState
 
 SCALES = [4.0, 0.5, 100.0]
 
 
-def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling, span=SPAN):
+def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling, span=SLOW_AVERAGE_STEPS):
     """One multiplier: -> its values after each update, and pi's shares of its integral step beyond the window."""
     log_lam, average, slow, previous, shares, found = math.log(lam), None, None, 0.0, [], []
 
@@ -34,16 +40,16 @@ def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling, spa
         if name == "log":
             new = log_lam + rate * min(max(e, -1), 1)
         elif name == "pi":
-            log_e = math.log(e) if e > WINDOW else math.log(WINDOW)
+            log_e = math.log(e) if e > ERROR_WINDOW else math.log(ERROR_WINDOW)
             slow = log_e if slow is None else slow + (log_e - slow) / span
             share = 1.0
-            if e > WINDOW:
-                share = min(max(1 - (slow - log_e) / PACE, 0), 1)
+            if e > ERROR_WINDOW:
+                share = min(max(1 - (slow - log_e) / WANTED_LAG, 0), 1)
                 shares.append(share)
             if e > 0 and math.exp(log_lam) > ceiling:
                 share *= 0.1
-            p = min(max(e, -WINDOW), WINDOW)
-            furthest = WINDOW * SPAN / span
+            p = min(max(e, -ERROR_WINDOW), ERROR_WINDOW)
+            furthest = ERROR_WINDOW * SLOW_AVERAGE_STEPS / span
             new = log_lam + share * rate * min(max(e, -furthest), furthest) + gain * (p - previous)
             previous = p
         elif name == "paper":
@@ -58,8 +64,17 @@ def simulate(name, sequence, scale, rate, gain, decay, lam, warmup, ceiling, spa
     return np.array(found), shares
 
 
-def make(name, rate=0.0, gain=0.0, decay=0.99, lam=1.0, warmup=0, ceilings=(math.inf,) * 3):
-    return Multipliers(len(ceilings), name, rate, gain, decay, lam, warmup, ceilings)
+def make(name, rate=None, gain=None, decay=0.99, lam=1.0, warmup=0, ceilings=(math.inf,) * 3):
+    return Multipliers(
+        len(ceilings),
+        name,
+        learning_rate=rate,
+        proportional_gain=gain,
+        decay=decay,
+        initial=lam,
+        warmup=warmup,
+        ceilings=ceilings,
+    )
 
 
 def trace(multipliers, sequence, scale, jit=True):
@@ -90,7 +105,9 @@ def test_controllers_follow_their_simulation(name, settings):
     """Three constraints at once: each moves as if it were alone."""
     if name == "softplus2" and "rate" in settings:
         settings = {**settings, "rate": 0.002}  # 0.2 moves lambda by factors of 50 a step and magnifies rounding
-    rate, gain = (settings.get(key, 0) or default for key, default in zip(("rate", "gain"), CONTROLLERS[name][1:]))
+    if name != "pi":
+        settings = {key: value for key, value in settings.items() if key != "gain"}  # they have no proportional part
+    rate, gain = (settings.get(key, default) for key, default in zip(("rate", "gain"), CONTROLLERS[name][1:]))
     decay, lam, warmup = settings.get("decay", 0.99), settings.get("lam", 1.0), settings.get("warmup", 0)
     sequence = violation_course(500)
     ceilings = settings.get("ceilings", (1e6,) * 3)
@@ -106,12 +123,14 @@ def test_controllers_follow_their_simulation(name, settings):
             assert min(shares) == 0 and any(0 < share < 1 for share in shares)  # all sides of the rule were seen
 
 
-@pytest.mark.parametrize(("steps", "span"), [(10, 20), (936, 104), (8999, 999), (9000, SPAN), (10**6, SPAN)])
+@pytest.mark.parametrize(
+    ("steps", "span"), [(10, 20), (936, 104), (8999, 999), (9000, SLOW_AVERAGE_STEPS), (10**6, SLOW_AVERAGE_STEPS)]
+)
 def test_pi_hurries_in_a_short_training(steps, span):
     """It spans a ninth of the steps, and goes as much further in one; a training of 9,000 steps or more is as ever."""
     multipliers = make("pi")
     multipliers.on_train_begin(steps)
-    assert multipliers.span == span
+    assert multipliers.slow_average_steps == span
     sequence = violation_course(500)
     found = trace(multipliers, sequence, SCALES)
     for j, scale in enumerate(SCALES):
@@ -184,8 +203,8 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
             resumed.load_weights(tmp_path / "model.weights.h5")
             resumed.optimizer = part.optimizer  # weights are all this format promises
         else:
-            checkpoints.save_checkpoint(tmp_path, part, {"epoch": 1})
-            assert checkpoints.restore_newest_checkpoint(tmp_path, resumed, print) == {"epoch": 1}
+            checkpoints.save_checkpoint(tmp_path, part, TrainingState(epoch=1))
+            assert checkpoints.restore_newest_checkpoint(tmp_path, resumed, print) == TrainingState(epoch=1)
     names = {v.name for v in resumed.multipliers.variables}
     assert names == {"log_lam", "average", "previous", "slow", "updates"}
     for v, stored in zip(resumed.multipliers.variables, part.multipliers.variables):
@@ -218,7 +237,7 @@ def test_validation_moves_nothing(tiny, images):
 def test_models_do_not_share_state(tiny, images):
     """A second model starts at lambda = 1 although the first has moved (pitfall 7)."""
     first = tiny("geco:kappa=0.1", learning_rate=1e-3)
-    first.learn(images())
+    first.optimize(images())
     second = tiny("geco:kappa=0.1")
     assert first.multipliers.values[0] != 1 and second.multipliers.values[0] == 1 and second.multipliers._updates == 0
     bounds = parse_constraints("re<=2")
@@ -231,7 +250,11 @@ def test_one_noise_for_gradient_and_multiplier(tiny, images):
     model.compile(optimizer=keras.optimizers.SGD(1.0))
     x, before = images(), [np.asarray(v) for v in model.trainable_variables]
     with tf.GradientTape() as tape:
-        terms = model.terms(x, seed=random_streams.fold_in(random_streams.fold_in((0, 0), TRAIN), 0), training=True)
+        terms = model.terms(
+            x,
+            seed=random_streams.fold_in(random_streams.fold_in((0, 0), random_streams.SeedStream.TRAIN), 0),
+            training=True,
+        )
         loss = tf.reduce_mean(terms.kl + 3 * (terms.sq_err[0] - 1))
     gradients = tape.gradient(loss, model.trainable_variables)
     logs, _ = model.optimize(x)
@@ -267,7 +290,7 @@ def train_digits(spec, seed, steps, **options):
     )
     model.compile(optimizer=keras.optimizers.Adam(3e-3))
     order = np.random.default_rng(seed).integers(0, 1024, (steps, 64)).astype("int32")
-    list(Engine(model, 64).blocks(images, order, count=1))
+    list(Engine(model, 64).train_blocks(images, order, count=1))
     return model
 
 

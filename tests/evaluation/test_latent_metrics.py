@@ -1,14 +1,18 @@
-"""Posterior collapse, ELBO surgery and the text of `tfvae evaluate`."""
+"""Posterior collapse, ELBO surgery, the registry of metrics and the text of `tfvae evaluate`."""
+
+import pathlib
+import re
 
 import numpy as np
 import pytest
-from test_linear_gaussian import LATENT, P_X, POSTERIOR_VARIANCE, as_images, data, linear
+from linear_gaussian import LATENT, P_X, POSTERIOR_VARIANCE, as_images, build_linear_model, draw_data
 
 import tfvae
-from tfvae.distributions.densities import gaussian_distortion
-from tfvae.evaluation import evaluate, metric_groups, metric_tables
-from tfvae.evaluation.bounds import score
-from tfvae.evaluation.marginal_kl import marginal_kl
+from tfvae.distributions.densities import compute_gaussian_distortion
+from tfvae.errors import UsageError
+from tfvae.evaluation import evaluate, hole_metrics, latent_metrics, metric_tables, metric_types, metrics
+from tfvae.evaluation.bounds import score_images
+from tfvae.evaluation.marginal_kl import estimate_marginal_kl
 from tfvae.models import latent_statistics
 
 
@@ -16,7 +20,7 @@ def test_collapse_report_of_units_that_are_known():
     """One unit carries x, one only narrows q (KL without variance), one is the prior for every image."""
     mean = np.stack([np.linspace(-1, 1, 50), np.zeros(50), np.zeros(50)], axis=1)
     log_stddev = np.log(np.tile([0.5, 0.5, 1.0], (50, 1)))
-    kl = latent_statistics.kl_from_posteriors(mean, log_stddev)
+    kl = latent_statistics.compute_kl_per_dimension(mean, log_stddev)
     own = 0.5 * ((mean[:, 0] ** 2).mean() + 0.25 - 1) - np.log(0.5)
     np.testing.assert_allclose(kl, [own, 0.5 * (0.25 - 1) - np.log(0.5), 0.0], atol=1e-12)
     found = latent_statistics.report_collapse(mean, kl)
@@ -46,12 +50,12 @@ def test_the_terms_of_the_exact_linear_model():
     0.1: of 4,000 posteriors the aggregate is still off by about prod(1 / variance) / 2n; draws of x do the rest.
     """
     count = 4000
-    x, model = data(count), linear()
+    x, model = draw_data(count), build_linear_model()
     images = as_images(x).numpy()
-    found = score(model, images, samples=20)
+    found = score_images(model, images, samples=20)
     mean, log_stddev = latent_statistics.encode_images(model, images)
     rows = {name: found[name].mean() for name in ("rate", "distortion")} | {"nll": -found["bound"].mean()}
-    kl = marginal_kl(mean, log_stddev, None, rate=rows["rate"]).kl
+    kl = estimate_marginal_kl(mean, log_stddev, None, rate=rows["rate"]).kl
     surgery = latent_statistics.split_elbo(rows["distortion"], rows["rate"], rows["nll"], kl, count)
     truth = -0.5 * np.log(POSTERIOR_VARIANCE).sum()
     assert len(POSTERIOR_VARIANCE) == LATENT and 1 < truth < np.log(count) - 3
@@ -94,15 +98,15 @@ def test_the_marginal_kl_is_measured_where_q_is_one_normal(steps, known):
     images = np.random.default_rng(0).random((12, 8, 8, 1), np.float32)
     assert model.arch.has_normal_posterior is known
     mean, log_stddev = latent_statistics.encode_images(model, images) if known else (None, None)
-    rate = float(latent_statistics.kl_from_posteriors(mean, log_stddev).sum()) if known else 0.0
-    rows = metric_groups.marginal_rows(model, mean, log_stddev, {"rate": rate, "distortion": 3.0, "nll": 3.0}, 0)
+    rate = float(latent_statistics.compute_kl_per_dimension(mean, log_stddev).sum()) if known else 0.0
+    rows = latent_metrics.measure_marginal_kl(model, mean, log_stddev, {"rate": rate, "distortion": 3.0, "nll": 3.0}, 0)
     assert ("marginal_kl" in rows) is known
 
 
 def test_rows_agree_with_each_other(found):
     """Identities: distortion at sigma 1, bits/dim's interval, surgery and rate, collapse and KL."""
     assert found["distortion_unit_sigma"] == pytest.approx(found["sq_err"] / 2 + 32 * np.log(2 * np.pi))
-    assert gaussian_distortion(2.0, 0.25, 3) == pytest.approx(4 + 1.5 * np.log(np.pi / 2))
+    assert compute_gaussian_distortion(2.0, 0.25, 3) == pytest.approx(4 + 1.5 * np.log(np.pi / 2))
     assert found["rate"] == pytest.approx(found["marginal_kl"] + found["mutual_information"])
     assert sum(found["kl_per_dimension"]) == pytest.approx(found["rate"], rel=1e-4)
     assert len(found["marginal_kl_per_dimension"]) == 4 and found["mutual_information"] <= np.log(found["images"])
@@ -110,20 +114,41 @@ def test_rows_agree_with_each_other(found):
 
 
 def test_the_text_has_every_group_with_units(found):
-    shown = metric_tables.table(found)
-    for title in list(metric_tables.GROUPS)[:6]:
+    shown = metric_tables.format_metrics(found)
+    for title in metric_types.GROUPS[:6]:
         assert f"\n{title}\n" in shown
     line = next(line for line in shown.splitlines() if line.startswith("  elbo "))
     assert " to " in line and line.endswith("nats per image") and f"{found['elbo']:.6g}" in line
     assert "  re<=2 " in shown and "violation" in shown and "of 4, by KL" in shown and "300 posteriors" in shown
     assert "_low" not in shown and "{" not in shown
-    known = {name for units in metric_tables.GROUPS.values() for name in units}
-    silent = {"run", "split", "images", "samples", "latent", "constraints", "seconds", "elbo_surgery",
-              "nll_standard_error", "collapsed_units", "marginal_kl_standard_error", "marginal_posteriors",
-              "marginal_kl_per_dimension", "mmd_codes", "probe_codes", "hole_threshold", "hole_draws",
-              "hole_posteriors"}  # fmt: skip
-    names = {name.partition("[")[0] for name in found if not name.endswith(("_low", "_high"))}
-    assert names - silent <= known
+
+
+def test_every_key_of_the_results_is_registered(found):
+    """Each number is a metric with a definition; each metric has one; the ends of intervals belong to one."""
+    circumstances = {"run", "split", "images", "samples", "constraints", "seconds", "elbo_surgery"}
+    for name in found.keys() - circumstances:
+        metric = metrics.find_metric(re.sub("_(low|high)$", "", name))
+        assert metric.description and metric.section == ""
+    for name in found["elbo_surgery"]:
+        assert metrics.find_metric(name, "elbo_surgery").group == metric_types.SURGERY
+    assert all(metric.group in ("", *metric_types.GROUPS) for metric in metrics.METRICS)
+    assert len({(metric.section, metric.name) for metric in metrics.METRICS}) == len(metrics.METRICS)
+    with pytest.raises(UsageError, match="Did you mean 'elbo'"):
+        metrics.find_metric("elbow")
+
+
+def test_values_of_metrics_are_read_with_their_intervals(found):
+    by_name = {(value.metric.section, value.name): value for value in metric_tables.read_metric_values(found)}
+    elbo, probe = by_name["", "elbo"], by_name["", "probe[labels]"]
+    assert elbo.value == found["elbo"] and elbo.interval == (found["elbo_low"], found["elbo_high"])
+    assert probe.metric.name == "probe" and probe.interval[1] == found["probe[labels]_high"]
+    assert by_name["elbo_surgery", "log_n"].value == found["elbo_surgery"]["log_n"]
+    assert by_name["", "active_units"].interval is None and "elbo_low" not in {name for _, name in by_name}
+
+
+def test_the_documentations_table_is_that_of_the_registry():
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "guide" / "evaluation.md").read_text()
+    assert metric_tables.format_metric_reference() in page
 
 
 def test_groups_that_do_not_fit_are_left_out(tiny, images):
@@ -131,11 +156,11 @@ def test_groups_that_do_not_fit_are_left_out(tiny, images):
     ladder = tiny(arch="ladder:levels=2,hidden=4,latent=2")
     mean, log_stddev = latent_statistics.encode_images(ladder, images(12))
     assert (
-        metric_groups.marginal_rows(ladder, mean, log_stddev, {}, 0)
-        == metric_groups.hole_rows(ladder, images(12), 0)
+        latent_metrics.measure_marginal_kl(ladder, mean, log_stddev, {}, 0)
+        == hole_metrics.measure_holes(ladder, images(12), 0)
         == {}
     )
-    assert set(metric_groups.mmd_rows(ladder, images(12), np.zeros(12, int), 0)) == {
+    assert set(latent_metrics.measure_mmd(ladder, images(12), np.zeros(12, int), 0)) == {
         "mmd",
         "mmd_low",
         "mmd_high",
@@ -143,9 +168,9 @@ def test_groups_that_do_not_fit_are_left_out(tiny, images):
     }
     told = tiny("beta", condition="beta:0.1-10")
     assert (
-        metric_groups.mmd_rows(told, images(12), np.zeros(12, int), 0)
-        == metric_groups.hole_rows(told, images(12), 0)
+        latent_metrics.measure_mmd(told, images(12), np.zeros(12, int), 0)
+        == hole_metrics.measure_holes(told, images(12), 0)
         == {}
     )
     mixture = tiny(prior="mixture:components=2")
-    assert "collapse" not in metric_groups.unit_rows(mixture, mean, log_stddev)
+    assert "collapse" not in latent_metrics.measure_active_units(mixture, mean, log_stddev)

@@ -68,7 +68,7 @@ def test_constraint_without_gradient_drives_lambda_only(tiny, images, gradients)
     soft = tfvae.Constraint(lambda terms: terms.sq_err, 0.01, differentiable=False)
     x, kl_only = images(), gradients(tiny("beta:beta=1", likelihood="gaussian:sigma=1000000"), images())
     for bound in (hard, soft):
-        model = tiny(tfvae.OBJECTIVES["geco"], constraints=[bound, "re<=1"], lam=4.0, warmup=0)
+        model = tiny(tfvae.OBJECTIVES["geco"], constraints=[bound, "re<=1"], initial_multiplier=4.0, warmup=0)
         model.multipliers._log_values.assign([math.log(4), -60.0])  # e^-60: the second one plays no part
         for a, b in zip(gradients(model, x)[1][:2], kl_only[1][:2]):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

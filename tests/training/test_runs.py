@@ -10,9 +10,10 @@ import pytest
 import tfvae
 from tfvae.errors import DataError, DivergedError, IntegrityError, StorageError, UsageError
 from tfvae.evaluation import evaluate
-from tfvae.reports.run_figures import draw_run
+from tfvae.reports.run_figures import draw_run_figures
 from tfvae.runtime import files
 from tfvae.training import checkpoints, run_folder, trainer
+from tfvae.training.training_state import TrainingState
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=32,latent=4", epochs=4, limit=600)
 
@@ -86,15 +87,15 @@ def test_a_damaged_checkpoint_is_passed_over(whole, tmp_path):
     """Flipped bit, truncation, missing file: found before a tensor is used; all damaged is an error."""
     model = tfvae.load(whole.path)
     root = tmp_path / "checkpoints"
-    checkpoints.save_checkpoint(root, model, {"epoch": 1})
+    checkpoints.save_checkpoint(root, model, TrainingState(epoch=1))
     model.step.assign_add(1)
-    newest = checkpoints.save_checkpoint(root, model, {"epoch": 2})
+    newest = checkpoints.save_checkpoint(root, model, TrainingState(epoch=2))
     said = []
-    assert checkpoints.restore_newest_checkpoint(root, model, said.append)["epoch"] == 2 and not said
+    assert checkpoints.restore_newest_checkpoint(root, model, said.append).epoch == 2 and not said
     data = bytearray((newest / "state.npz").read_bytes())
     data[len(data) // 2] ^= 1
     (newest / "state.npz").write_bytes(data)
-    assert checkpoints.restore_newest_checkpoint(root, model, said.append)["epoch"] == 1
+    assert checkpoints.restore_newest_checkpoint(root, model, said.append).epoch == 1
     assert len(said) == 1 and newest.name in said[0]
     oldest = sorted(root.glob("step-*"))[0]
     (oldest / "position.json").unlink()
@@ -105,7 +106,7 @@ def test_a_damaged_checkpoint_is_passed_over(whole, tmp_path):
 def test_a_failed_write_leaves_the_last_checkpoint(whole, tmp_path, monkeypatch):
     """A full disk at any write: one sentence, no half-written folder, the old checkpoint intact."""
     model = tfvae.load(whole.path)
-    kept = checkpoints.save_checkpoint(tmp_path, model, {"epoch": 1})
+    kept = checkpoints.save_checkpoint(tmp_path, model, TrainingState(epoch=1))
     model.step.assign_add(1)
 
     def full(*args):
@@ -113,7 +114,7 @@ def test_a_failed_write_leaves_the_last_checkpoint(whole, tmp_path, monkeypatch)
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
-        checkpoints.save_checkpoint(tmp_path, model, {"epoch": 2})
+        checkpoints.save_checkpoint(tmp_path, model, TrainingState(epoch=2))
     assert [p.name for p in tmp_path.iterdir()] == [kept.name]
     files.verify_folder(kept)
 
@@ -166,9 +167,9 @@ def test_evaluate_agrees_with_training(whole):
 
 
 def test_pictures_of_every_kind_of_data(whole, tmp_path):
-    drawn = draw_run(whole)
+    drawn = draw_run_figures(whole)
     assert {p.name for p in drawn} >= {"curves.png", "geco.png", "samples.png", "reconstructions.png", "report.html"}
     run = trainer.train(objective="beta:beta=0.01", dataset="square", arch="mlp:widths=30-30,latent=1", epochs=1,
                      run_dir=str(tmp_path / "square"), root=str(tmp_path))  # fmt: skip
-    assert "points.png" in {p.name for p in draw_run(run)}
+    assert "points.png" in {p.name for p in draw_run_figures(run)}
     assert evaluate(run.path, samples=2)["bits_per_dim"] is None  # points are not bytes

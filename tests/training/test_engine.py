@@ -16,6 +16,7 @@ from tfvae.runtime import optimizers
 from tfvae.runtime.progress_reporters import SilentReporter
 from tfvae.training import checkpoints, compile_modes, trainer
 from tfvae.training.engine import Engine, epoch_order, pack_images, place_images
+from tfvae.training.training_state import TrainingState
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=32,latent=4", epochs=3, limit=600)
 
@@ -110,13 +111,13 @@ def test_a_step_that_is_called_off_leaves_every_optimizer_as_it_was(tiny, images
 
 def test_rates():
     """Cosine, warm-up and both at their ends, by hand."""
-    rate = optimizers.Schedule(0.1, "cosine", 100)
+    rate = optimizers.LearningRateSchedule(0.1, "cosine", 100)
     np.testing.assert_allclose([rate(0), rate(50), rate(100), rate(200)], [0.1, 0.05, 0.0, 0.0], atol=1e-8)
-    rate = optimizers.Schedule(0.1, "constant", 100, warmup=10)
+    rate = optimizers.LearningRateSchedule(0.1, "constant", 100, warmup=10)
     np.testing.assert_allclose([rate(0), rate(4), rate(9), rate(99)], [0.01, 0.05, 0.1, 0.1], rtol=1e-6)
-    assert optimizers.Schedule.from_config(rate.get_config()).get_config() == rate.get_config()
+    assert optimizers.LearningRateSchedule.from_config(rate.get_config()).get_config() == rate.get_config()
     with pytest.raises(UsageError, match="cosine"):
-        optimizers.Schedule(0.1, "cosin", 100)
+        optimizers.LearningRateSchedule(0.1, "cosin", 100)
 
 
 @pytest.mark.slow
@@ -185,15 +186,15 @@ def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, xla):
     model = tfvae.load(run.path)
     assert all(np.isfinite(v.numpy()).all() for v in model.variables)
     assert all(np.isfinite(list(row.values())).all() for row in run.rows)
-    position = checkpoints.restore_newest_checkpoint(run.path / "checkpoints", model, pytest.fail)
-    assert position["rollbacks"] == 1
+    training_state = checkpoints.restore_newest_checkpoint(run.checkpoints_folder, model, pytest.fail)
+    assert training_state.rollbacks == 1
 
 
 def test_a_state_that_is_not_finite_is_never_saved(tiny, tmp_path):
     model = tiny("elbo", learning_rate=0.01)
     model.trainable_variables[0].assign(model.trainable_variables[0] * np.inf)
     with pytest.raises(DivergedError, match="not finite"):
-        checkpoints.save_checkpoint(tmp_path, model, {})
+        checkpoints.save_checkpoint(tmp_path, model, TrainingState())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -261,10 +262,10 @@ def test_damaged_checkpoints_are_never_loaded(tiny, tmp_path):
     """200 flips, cuts, zeros, mixes of two steps and stray files: refused, or the very state that was saved."""
     model = tiny("elbo", learning_rate=0.01)
     model.optimizer.build(model.trainable_variables)
-    other = checkpoints.save_checkpoint(tmp_path / "other", model, {"epoch": 1})
+    other = checkpoints.save_checkpoint(tmp_path / "other", model, TrainingState(epoch=1))
     for variable in model.variables:
         variable.assign_add(tf.ones_like(variable.value))
-    good = checkpoints.save_checkpoint(tmp_path / "good", model, {"epoch": 2})
+    good = checkpoints.save_checkpoint(tmp_path / "good", model, TrainingState(epoch=2))
     saved = state(model)
     refused = 0
     for number, damage in enumerate(mutations(random.Random(1), other)):
@@ -272,11 +273,11 @@ def test_damaged_checkpoints_are_never_loaded(tiny, tmp_path):
         shutil.copytree(good, folder)
         damage(folder)
         try:
-            position = checkpoints.restore_checkpoint(folder, model)
+            training_state = checkpoints.restore_checkpoint(folder, model)
         except (IntegrityError, OSError, ValueError):
             refused += 1
         else:  # white space of JSON may change without harm
-            assert position == {"epoch": 2}
+            assert training_state == TrainingState(epoch=2)
         for a, b in zip(state(model), saved):
             np.testing.assert_array_equal(a, b)
         shutil.rmtree(folder.parent)

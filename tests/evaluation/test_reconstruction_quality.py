@@ -32,12 +32,12 @@ def test_ssim_is_that_of_a_slow_loop(shape):
     x = draw.uniform(size=(4, *shape))
     g = np.clip(x + draw.normal(0, [[[[0.02]]], [[[0.1]]], [[[0.3]]], [[[1.0]]]], size=x.shape), 0, 1)
     truth = [slow_ssim(a, b) for a, b in zip(x, g)]
-    np.testing.assert_allclose(reconstruction_quality.ssim(x, g), truth, atol=2e-4)
-    np.testing.assert_allclose(reconstruction_quality.ssim(x, x), 1.0, atol=1e-5)
+    np.testing.assert_allclose(reconstruction_quality.compute_ssim(x, g), truth, atol=2e-4)
+    np.testing.assert_allclose(reconstruction_quality.compute_ssim(x, x), 1.0, atol=1e-5)
 
 
 def test_ssim_needs_its_window():
-    assert reconstruction_quality.ssim(np.zeros((2, 10, 28, 1)), np.zeros((2, 10, 28, 1))) is None
+    assert reconstruction_quality.compute_ssim(np.zeros((2, 10, 28, 1)), np.zeros((2, 10, 28, 1))) is None
 
 
 def test_psnr_in_closed_form():
@@ -45,7 +45,7 @@ def test_psnr_in_closed_form():
     x = np.zeros((3, 2, 2, 1))
     g = np.zeros_like(x)
     g[0], g[2, 0, 0] = 0.1, 1.0
-    np.testing.assert_allclose(reconstruction_quality.psnr(x, g), [20.0, np.inf, 10 * np.log10(4)])
+    np.testing.assert_allclose(reconstruction_quality.compute_psnr(x, g), [20.0, np.inf, 10 * np.log10(4)])
 
 
 @pytest.mark.parametrize("condition", ["", "labels", "inpaint:left"])
@@ -53,9 +53,9 @@ def test_of_a_model_they_are_those_of_its_mean_reconstructions(condition, tiny, 
     """12 x 12 pixels have an SSIM, 8 x 8 only a PSNR; labels and shown parts are told."""
     shape = (12, 12, 1)
     model, x, labels = tiny(image_shape=shape, condition=condition, classes=3), images(7, shape), np.arange(7) % 3
-    found = reconstruction_quality.reconstruction_errors(model, x, labels)
+    found = reconstruction_quality.measure_reconstruction_errors(model, x, labels)
     told = {"": None, "labels": labels, "inpaint:left": tf.constant(x / 255.0, tf.float32)}[condition]
     g = model.decode(model.encode(tf.constant(x), told)[0], told).numpy()
     np.testing.assert_allclose(found["psnr"], -10 * np.log10(((x / 255.0 - g) ** 2).mean((1, 2, 3))), rtol=1e-4)
     assert found["ssim"].shape == (7,)
-    assert set(reconstruction_quality.reconstruction_errors(tiny(), images(3))) == {"psnr"}
+    assert set(reconstruction_quality.measure_reconstruction_errors(tiny(), images(3))) == {"psnr"}

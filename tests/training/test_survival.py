@@ -21,7 +21,10 @@ CASES = {
     "elbo-binary": "elbo --arch mlp:widths=32,latent=4 --binarize dynamic --precision float16",
     "geco-iwae": "geco-iwae:kappa=1.5,k=3 --arch mlp:widths=32,latent=4 --prior vamp:components=3",
 }
-PROGRAM = "import tfvae.training.loop as l, tfvae.__main__ as m, sys; l.CHECKPOINT_SECONDS = 0; sys.exit(m.main(sys.argv[1:]))"
+PROGRAM = (
+    "import tfvae.training.loop as l, tfvae.__main__ as m, sys; l.CHECKPOINT_SECONDS = 0; "
+    "sys.exit(m.main(sys.argv[1:]))"
+)
 
 
 def command(case, run_dir):

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from linear_gaussian import P_X, as_images, build_linear_model, draw_data
 from scipy.special import logsumexp
-from test_linear_gaussian import P_X, as_images, data, linear
 
 import tfvae
-from tfvae.evaluation import score
-from tfvae.evaluation.bounds import Scorer, bits_per_dim
-from tfvae.models.latent_statistics import count_active_units, encode_means, kl_per_dimension
+from tfvae.evaluation import score_images
+from tfvae.evaluation.bounds import BatchScorer, measure_bits_per_dim
+from tfvae.models.latent_statistics import count_active_units, encode_means, measure_kl_per_dimension
 from tfvae.runtime import random_streams
 from tfvae.training.engine import Engine
 
@@ -24,8 +24,8 @@ def model_of(objective="elbo", likelihood="gaussian:sigma=0.3", **options):
 
 def test_scores_are_log_p_x_at_the_exact_posterior():
     """Per image, in nats, minus sign in the name nll only, K = 120 in chunks of 50 (pitfall 24)."""
-    x = data(7)
-    found = score(linear(), as_images(x).numpy(), samples=120)
+    x = draw_data(7)
+    found = score_images(build_linear_model(), as_images(x).numpy(), samples=120)
     np.testing.assert_allclose(found["bound"], P_X.logpdf(x), atol=1e-4 * 5)
     assert found["bound"].shape == found["elbo"].shape == (7,)
 
@@ -34,9 +34,9 @@ def test_chunks_add_up(images):
     """The bound over 3 chunks is that of all their draws at once; means likewise."""
     model = model_of("geco:kappa=2")
     x = tf.constant(images(5).astype("float32") / 255.0)
-    scorer, seed = Scorer(model), (3, 9)
+    scorer, seed = BatchScorer(model), (3, 9)
     scorer.chunk = 4
-    found = scorer.batch(x, None, seed, 10)
+    found = scorer.score_batch(x, None, seed, 10)
     parts = [model.terms(x, samples=n, seed=random_streams.fold_in(seed, i)) for i, n in enumerate((4, 4, 2))]
     log_w = np.concatenate([t.log_px + t.log_pz - t.log_qz for t in parts])
     sq_err = np.concatenate([t.sq_err for t in parts])
@@ -49,8 +49,8 @@ def test_chunks_add_up(images):
 def test_one_sample_is_one_sample(images):
     """samples=1 draws once (a peer drew its batch size); more samples raise the bound on average."""
     model, x = model_of(), images(200)
-    one, many = (score(model, x, samples=k)["bound"] for k in (1, 64))
-    again = score(model, x, samples=1)["bound"]
+    one, many = (score_images(model, x, samples=k)["bound"] for k in (1, 64))
+    again = score_images(model, x, samples=1)["bound"]
     np.testing.assert_array_equal(one, again)
     # 200 paired differences; the mean is over 5 standard errors above 0: false alarm below 1e-6
     difference = many - one
@@ -62,7 +62,7 @@ def test_binary_images_are_drawn_once_for_all_chunks(images):
     model = model_of(likelihood="bernoulli", binarize="dynamic")
     for variable in model.arch.decoder.trainable_variables:
         variable.assign(0.3 * tf.ones_like(variable) if variable.shape.rank == 1 else tf.zeros_like(variable))
-    few, many = (score(model, images(6), samples=k) for k in (1, 150))
+    few, many = (score_images(model, images(6), samples=k) for k in (1, 150))
     np.testing.assert_allclose(few["distortion"], many["distortion"], rtol=1e-5)
 
 
@@ -70,15 +70,15 @@ def test_bits_per_dim_of_each_kind(images):
     """Continuous densities are scored on (x + u) / 256; grey levels as probabilities are not scored."""
     x = images(60)
     wide = model_of(likelihood="gaussian:sigma=0.5")
-    clean = score(wide, x, samples=5)["bound"]
-    noisy = score(wide, x, samples=5, dequantize=True)["bound"]
-    np.testing.assert_allclose(bits_per_dim(wide, x, 5, 0, clean), -noisy / (64 * math.log(2)) + 8, rtol=1e-9)
+    clean = score_images(wide, x, samples=5)["bound"]
+    noisy = score_images(wide, x, samples=5, dequantize=True)["bound"]
+    np.testing.assert_allclose(measure_bits_per_dim(wide, x, 5, 0, clean), -noisy / (64 * math.log(2)) + 8, rtol=1e-9)
     assert not np.allclose(clean, noisy)
-    assert bits_per_dim(model_of(likelihood="bernoulli"), x, 5, 0, clean) is None
+    assert measure_bits_per_dim(model_of(likelihood="bernoulli"), x, 5, 0, clean) is None
     binary = np.where(x > 127, 255, 0).astype(np.uint8)
-    found = bits_per_dim(model_of(likelihood="bernoulli"), binary, 5, 0, clean)
+    found = measure_bits_per_dim(model_of(likelihood="bernoulli"), binary, 5, 0, clean)
     np.testing.assert_allclose(found, -clean / (64 * math.log(2)))
-    assert bits_per_dim(wide, x.astype("float32") / 255.0, 5, 0, clean) is None  # not bytes
+    assert measure_bits_per_dim(wide, x.astype("float32") / 255.0, 5, 0, clean) is None  # not bytes
 
 
 def test_every_image_counts_once(images):
@@ -113,4 +113,4 @@ def test_units_of_the_latents(images):
     assert means.shape == (300, 3) and count_active_units(means, threshold=1e-9) == 2
     mean, stddev = (v.numpy().astype(np.float64) for v in model.encode(images(300)))
     kl = 0.5 * (mean**2 + stddev**2 - 1) - np.log(stddev)
-    np.testing.assert_allclose(kl_per_dimension(model, images(300)), kl.mean(0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(measure_kl_per_dimension(model, images(300)), kl.mean(0), rtol=1e-3, atol=1e-5)
