@@ -152,7 +152,7 @@ static void run(TF_Session *session, TF_Output image, const char *name, int coun
   TF_DeleteStatus(status);
 }
 
-static void decode(TF_Session *session, TF_Graph *graph, const TF_Buffer *meta, int64_t n, const char *told) {
+static void decode(TF_Session *session, TF_Graph *graph, const TF_Buffer *meta, int64_t n, const char *condition_text) {
   TF_Status *status = TF_NewStatus();
   TF_Output inputs[MAX_INPUTS] = {tensor(graph, meta, "decode", INPUTS, "z")};
   TF_Tensor *values[MAX_INPUTS];
@@ -168,13 +168,13 @@ static void decode(TF_Session *session, TF_Graph *graph, const TF_Buffer *meta, 
   values[0] = filled(TF_FLOAT, sides, 2, z, numbers * sizeof *z);
   free(z);
   inputs[1] = tensor(graph, meta, "decode", INPUTS, "condition");
-  if (inputs[1].oper) values[count++] = condition(inputs[1], n, told);
+  if (inputs[1].oper) values[count++] = condition(inputs[1], n, condition_text);
   run(session, tensor(graph, meta, "decode", OUTPUTS, "image"), "decode", count, inputs, values);
   TF_DeleteStatus(status);
 }
 
 static void sample(TF_Session *session, TF_Graph *graph, const TF_Buffer *meta, int32_t n, int32_t seed,
-                   float temperature, const char *told) {
+                   float temperature, const char *condition_text) {
   const char *names[MAX_INPUTS] = {"n", "seed", "temperature", "condition"};
   const int64_t two = 2;
   const int32_t seeds[2] = {seed, 0};
@@ -186,7 +186,7 @@ static void sample(TF_Session *session, TF_Graph *graph, const TF_Buffer *meta, 
   TF_Tensor *values[MAX_INPUTS] = {filled(TF_INT32, NULL, 0, &n, sizeof n),
                                    filled(TF_INT32, &two, 1, seeds, sizeof seeds),
                                    filled(TF_FLOAT, NULL, 0, &temperature, sizeof temperature)};
-  if (inputs[3].oper) values[count++] = condition(inputs[3], 1, told); /* one alone is that of all images */
+  if (inputs[3].oper) values[count++] = condition(inputs[3], 1, condition_text); /* one alone is that of all images */
   run(session, tensor(graph, meta, "sample", OUTPUTS, "image"), "sample", count, inputs, values);
 }
 
@@ -194,7 +194,7 @@ int main(int argc, char **argv) {
   if (argc < 2 || argc > 6) fail("usage", "c_client MODEL/VERSION [N [SEED [TEMPERATURE [CONDITION]]]]");
   int32_t n = argc > 2 ? atoi(argv[2]) : 4, seed = argc > 3 ? atoi(argv[3]) : 0;
   float temperature = argc > 4 ? strtof(argv[4], NULL) : 1.0f;
-  const char *told = argc > 5 ? argv[5] : NULL, *tags[] = {"serve"};
+  const char *condition_text = argc > 5 ? argv[5] : NULL, *tags[] = {"serve"};
   if (n < 1 || n > 4096) fail("N", "expected 1 to 4096");
 
   TF_Status *status = TF_NewStatus();
@@ -203,8 +203,8 @@ int main(int argc, char **argv) {
   TF_Buffer *meta = TF_NewBuffer();
   TF_Session *session = TF_LoadSessionFromSavedModel(options, NULL, argv[1], tags, 1, graph, meta, status);
   check(status, argv[1]);
-  decode(session, graph, meta, n, told);
-  sample(session, graph, meta, n, seed, temperature, told);
+  decode(session, graph, meta, n, condition_text);
+  sample(session, graph, meta, n, seed, temperature, condition_text);
   TF_CloseSession(session, status);
   TF_DeleteSession(session, status);
   TF_DeleteBuffer(meta);

@@ -44,7 +44,9 @@ def make_sample_request(model, n, seed=0, temperature=1.0, condition=None, signa
     """Return the request for n samples; `condition` is [label], int32, or [beta or kappa], float32."""
     inputs = {"n": n, "seed": [seed, 0], "temperature": temperature}
     inputs |= {} if condition is None else {"condition": condition}
-    return make_predict_request(model, signature, inputs, {"n": "int32", "seed": "int32", "temperature": "float32"}, version)
+    return make_predict_request(
+        model, signature, inputs, {"n": "int32", "seed": "int32", "temperature": "float32"}, version
+    )
 
 
 def call(address, request, timeout=60.0):

@@ -7,6 +7,7 @@ import os
 import pathlib
 
 from tfvae.errors import UsageError
+from tfvae.runtime import files
 
 # format: (the package that Keras' exporter needs, the file)
 FORMATS = {
@@ -16,7 +17,7 @@ FORMATS = {
 }
 
 
-def check_decoder_format(name: str, directory: str | pathlib.Path) -> pathlib.Path:
+def check_decoder_format(name: str, directory: files.PathLike) -> pathlib.Path:
     """Refuse a format whose package is missing, or a folder that exists; return the folder to create.
 
     Args:

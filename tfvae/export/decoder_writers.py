@@ -22,10 +22,11 @@ TOLERANCE = 1e-4  # between pixels of the model's decoder and of the written fil
 
 
 def export_decoder(
-    run: Run | str | pathlib.Path,
-    directory: str | pathlib.Path,
+    run: Run | files.PathLike,
+    directory: files.PathLike,
     name: str,
-    on_warning: Callable[[str], None] = lambda line: None,
+    on_warning: Callable[[str], object] = lambda line: None,
+    trust_code: bool = False,
 ) -> pathlib.Path:
     """Write the decoder of a run as ``directory/<format>/decoder.*`` with a manifest; return that file.
 
@@ -38,13 +39,14 @@ def export_decoder(
         directory: in which the folder of the format is made.
         name: one of `FORMATS`.
         on_warning: called with one line for each damaged checkpoint that is passed over.
+        trust_code: import what the config names by import path, also if the run was made elsewhere.
 
     Raises:
         UsageError: the folder exists, a package is missing, or the format cannot hold this model.
     """
     folder, filename = check_decoder_format(name, directory), FORMATS[name][1]
-    run = run if isinstance(run, Run) else open_run(run)
-    model = trainer.load_run(run.path, on_warning)
+    run = open_run(run)
+    model = trainer.load_run(run, on_warning, trust_code)
     check_finite_weights(model)
 
     def write_and_probe(beside: pathlib.Path) -> None:

@@ -30,10 +30,11 @@ WARMUP_FILE = pathlib.Path("assets.extra", "tf_serving_warmup_requests")  # wher
 
 
 def export_run(
-    run: Run | str | pathlib.Path,
-    directory: str | pathlib.Path,
+    run: Run | files.PathLike,
+    directory: files.PathLike,
     number: int | None = None,
-    on_warning: Callable[[str], None] = lambda line: None,
+    on_warning: Callable[[str], object] = lambda line: None,
+    trust_code: bool = False,
 ) -> pathlib.Path:
     """Write the newest intact checkpoint of a run as ``directory/<version>/``, whole or not at all; return that folder.
 
@@ -44,6 +45,7 @@ def export_run(
         directory: the folder of all versions; its name is the model's in the warm-up requests.
         number: of the version, > 0; None is the next free one.
         on_warning: called with one line for each damaged checkpoint that is passed over.
+        trust_code: import what the config names by import path, also if the run was made elsewhere.
 
     Returns:
         The folder of the new version.
@@ -53,11 +55,12 @@ def export_run(
         IntegrityError: no intact checkpoint.
         DivergedError: the weights are not finite.
         StorageError: it cannot be written.
+        UntrustedError: the run is from elsewhere, and its config names code of its own.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = open_run(run)
     directory = pathlib.Path(directory)
     folder = savedmodel.make_version_path(directory, number)
-    model = trainer.load_run(run.path, on_warning)
+    model = trainer.load_run(run, on_warning, trust_code)
     check_finite_weights(model)
     config, step = run.config, int(model.step.numpy())
     rows = [row for row in run.rows if row["step"] <= step]

@@ -23,7 +23,7 @@ TensorSpec = dict[str, Any]  # {"dtype": name, "shape": list of sides, None wher
 Signature = dict[str, dict[str, TensorSpec]]  # {"inputs": {name: spec}, "outputs": {name: spec}}
 
 
-def find_savedmodel(path: str | pathlib.Path) -> pathlib.Path | None:
+def find_savedmodel(path: files.PathLike) -> pathlib.Path | None:
     """Return the folder of a SavedModel: `path` itself, or its highest version; None if there is none."""
     path = pathlib.Path(path)
     if (path / PROTO).is_file():
@@ -32,14 +32,14 @@ def find_savedmodel(path: str | pathlib.Path) -> pathlib.Path | None:
     return versions[-1] if versions else None
 
 
-def list_versions(path: str | pathlib.Path) -> dict[int, pathlib.Path]:
+def list_versions(path: files.PathLike) -> dict[int, pathlib.Path]:
     """Return {number: folder} of the versions that TensorFlow Serving sees in a folder, in order."""
     folders = pathlib.Path(path).iterdir() if pathlib.Path(path).is_dir() else ()
     versions = {int(p.name): p for p in folders if p.is_dir() and p.name.isascii() and p.name.isdigit()}
     return dict(sorted(versions.items()))
 
 
-def make_version_path(path: str | pathlib.Path, number: int | None = None) -> pathlib.Path:
+def make_version_path(path: files.PathLike, number: int | None = None) -> pathlib.Path:
     """Return ``path/<number>``, a folder that does not exist yet.
 
     Args:
@@ -58,7 +58,7 @@ def make_version_path(path: str | pathlib.Path, number: int | None = None) -> pa
     return folder
 
 
-def parse_savedmodel(folder: str | pathlib.Path) -> Proto:
+def parse_savedmodel(folder: files.PathLike) -> Proto:
     """Parse the SavedModel protobuf of a folder; nothing of the model runs.
 
     Raises:
@@ -130,7 +130,7 @@ def count_xla_demands(graph: MetaGraph) -> int:
 # --- manifest and report -----------------------------------------------------------------------------------------
 
 
-def verify_savedmodel(folder: str | pathlib.Path) -> None:
+def verify_savedmodel(folder: files.PathLike) -> None:
     """Raise IntegrityError unless the folder holds exactly the files of the manifest that `tfvae export` wrote."""
     files.verify_folder(folder)
     if "files" not in files.read_json(pathlib.Path(folder) / MANIFEST):
@@ -165,7 +165,7 @@ def format_report_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "careful", line
 
 
-def describe_savedmodel(folder: str | pathlib.Path) -> dict[str, Any]:
+def describe_savedmodel(folder: files.PathLike) -> dict[str, Any]:
     """Return all that is known of a SavedModel without loading it, as a JSON object.
 
         report = describe_savedmodel("export/models/digits/1")

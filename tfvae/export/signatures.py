@@ -40,7 +40,7 @@ class ExportedModule(tf.Module):
 def build_signatures(model: VAE) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """Build the signatures of a model, {name: `tf.function`}, each from named tensors to a dict of named tensors.
 
-    Pixels x are float32 in [0, 1]. A model that binarises its training images anew in each step is given x as such a
+    Pixels x are float32 in [0, 1]. A model that binarises its training images anew in each step takes x as such a
     draw, grey levels rounded to bytes; zeros and ones stay what they are.
 
     The condition, if the model has one, is the last input of each signature, a vector: clients of a server may send

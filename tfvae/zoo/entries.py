@@ -27,7 +27,7 @@ INDEXED_NUMBERS = ("elbo", "error")
 MAX_LABEL_ROWS = 10  # of samples.png
 
 
-def add_entry(zoo_folder: str | pathlib.Path, name: str, run: Run | str | pathlib.Path) -> pathlib.Path:
+def add_entry(zoo_folder: files.PathLike, name: str, run: Run | files.PathLike) -> pathlib.Path:
     """Make the entry ``zoo_folder/name`` of a finished run, whole or not at all, and put it into the index.
 
         add_entry("zoo", "digits-geco-mlp", "runs/latest")
@@ -43,7 +43,7 @@ def add_entry(zoo_folder: str | pathlib.Path, name: str, run: Run | str | pathli
     Raises:
         UsageError: a bad name, a name that the zoo has, or a run that is not finished.
     """
-    zoo_folder, run = pathlib.Path(zoo_folder), run if isinstance(run, Run) else open_run(run)
+    zoo_folder, run = pathlib.Path(zoo_folder), open_run(run)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UsageError(f"Expected a name of a-z, 0-9, - and _. Received: {name!r}.")
     if (zoo_folder / name).exists():
@@ -57,16 +57,16 @@ def add_entry(zoo_folder: str | pathlib.Path, name: str, run: Run | str | pathli
 
 def write_entry_files(folder: pathlib.Path, run: Run) -> None:
     """Write all files of an entry but its manifest into a folder."""
-    model, environment, config = trainer.load_run(run.path), files.read_json(run.path / "env.json"), run.config
+    model, config = trainer.load_run(run), run.config
     files.write_json(folder / "config.json", config.to_dict() | {"raw_dir": None})
     shutil.copy(run.path / "metrics.csv", folder)
     weights = {f"{i:04d}": variable.numpy() for i, variable in enumerate(model.variables)}
     np.savez(folder / "weights.npz", **weights)
     exporter.export_run(run, folder / "saved_model")
     metrics = {
-        "image_shape": environment["image_shape"],
-        "classes": environment.get("classes", 0),
-        "second_stage": "second_stage_of" in environment,
+        "image_shape": list(run.image_shape),
+        "classes": run.classes,
+        "second_stage": "second_stage_of" in run.environment,
         "minutes": run.rows[-1]["seconds"] / 60,
         "images": IMAGES,
         "epochs": config.epochs,

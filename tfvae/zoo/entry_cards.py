@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
-from tfvae.config import Config
+from tfvae import specs
+from tfvae.config import SETTING_ALIASES, Config, format_flags
 from tfvae.evaluation.metrics import find_metric
+from tfvae.part_sources import TABLES, restore_old_words
 from tfvae.runtime import files
 from tfvae.zoo import index
 
 BOUND_IMAGES = 200  # test images for the bound on log p(x)
 BOUND_SAMPLES = 50  # draws of z for the bound
+
+
+def is_card_of(folder: pathlib.Path) -> bool:
+    """Return whether card.md of an entry says what config.json and metrics.json do, in the words of any version."""
+    expected = format_entry_card(folder)
+    config = Config.from_dict(files.read_json(folder / "config.json"))
+    return (folder / "card.md").read_text() in (expected, restore_old_words_of_card(expected, config))
+
+
+def restore_old_words_of_card(card: str, config: Config) -> str:
+    """Return a card with the names that 0.1.0 gave to settings and options: its entries keep their hashed text."""
+    words = {f"--{new}": f"--{old}" for old, new in SETTING_ALIASES.items()}
+    words = {new.replace("_", "-"): old.replace("_", "-") for new, old in words.items()}
+    for kind in TABLES:
+        spec = getattr(config, kind)
+        old_spec = restore_old_words(kind, spec)
+        words[spec] = old_spec
+        flags, old_flags = (format_flags(specs.parse_spec(text)[1]) for text in (spec, old_spec))
+        words |= {flag: old_flag for (flag, _), (old_flag, _) in zip(flags, old_flags)} if kind == "objective" else {}
+    for new, old in words.items():
+        card = re.sub(rf"{re.escape(new)}(?![\w-])", lambda match: old, card)
+    return card
 
 
 def format_entry_card(folder: pathlib.Path) -> str:

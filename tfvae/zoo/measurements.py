@@ -13,9 +13,9 @@ from tfvae.errors import IntegrityError
 from tfvae.evaluation import score_images
 from tfvae.export import savedmodel
 from tfvae.models.vae import VAE
-from tfvae.runtime import files
+from tfvae.runtime import files, trust
 from tfvae.training import trainer
-from tfvae.zoo.entry_cards import BOUND_IMAGES, BOUND_SAMPLES, format_entry_card
+from tfvae.zoo.entry_cards import BOUND_IMAGES, BOUND_SAMPLES, is_card_of
 from tfvae.zoo.index import VerificationResult
 
 IMAGES = 1000  # of the test split
@@ -28,20 +28,23 @@ def read_config(folder: pathlib.Path) -> Config:
     return Config.from_dict(files.read_json(folder / "config.json"))
 
 
-def load_model(folder: str | pathlib.Path) -> VAE:
+def load_model(folder: files.PathLike, trust_code: bool = False) -> VAE:
     """Load the live model of an entry from config.json and weights.npz, and return it.
 
         model = load_model(index.find_entry("fashion_mnist-geco-conv"))
 
     Args:
         folder: of the entry.
+        trust_code: import what the config names by import path.
 
     Raises:
+        UntrustedError: the config names code of its own, and `trust_code` is False.
         IntegrityError: the weights are not those of the config's model.
     """
     folder = pathlib.Path(folder)
-    metrics = files.read_json(folder / "metrics.json")
-    model = trainer.build_model(read_config(folder), tuple(metrics["image_shape"]), metrics["classes"])
+    config, metrics = read_config(folder), files.read_json(folder / "metrics.json")
+    trust.check_specs(config, {}, trust_code)
+    model = trainer.build_model(config, tuple(metrics["image_shape"]), metrics["classes"])
     with np.load(folder / "weights.npz", allow_pickle=False) as stored:
         arrays = [stored[name] for name in sorted(stored.files)]
     if [array.shape for array in arrays] != [tuple(v.shape) for v in model.variables]:
@@ -116,6 +119,6 @@ def verify_numbers(folder: pathlib.Path) -> list[VerificationResult]:
         difference = abs(measured[name] - entry["value"])
         passed = bool(difference <= entry["tolerance"] * max(1.0, abs(entry["value"])))
         results.append(VerificationResult(name, passed, entry["value"], measured[name]))
-    is_same_card = (folder / "card.md").read_text() == format_entry_card(folder)
+    is_same_card = is_card_of(folder)
     detail = "as its numbers say" if is_same_card else "Expected the card of metrics.json. Received: another text."
     return [*results, VerificationResult("card.md", is_same_card, detail=detail)]

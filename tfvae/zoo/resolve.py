@@ -6,10 +6,11 @@ import pathlib
 
 from tfvae.errors import UsageError
 from tfvae.export import savedmodel
+from tfvae.runtime import files
 from tfvae.zoo import index
 
 
-def resolve_model_folder(path: str | pathlib.Path) -> pathlib.Path:
+def resolve_model_folder(path: files.PathLike) -> pathlib.Path:
     """Return the folder of a run, or of a SavedModel's highest version.
 
     Args:
