@@ -1,6 +1,11 @@
-"""Measuring trained models. `evaluate` is the door; each number is made by a pure function."""
+"""Measures trained models: `evaluate` returns all metrics of a run; each number is made by a pure function.
 
-from tfvae.evaluation.bounds import score
-from tfvae.evaluation.metric_groups import evaluate
+One file holds one family of metrics; `metrics` is the registry of their names, units and definitions.
+It may import export, training and what is below them.
+"""
 
-__all__ = ["evaluate", "score"]
+from tfvae.evaluation.bounds import score_images
+from tfvae.evaluation.evaluator import evaluate
+from tfvae.evaluation.metrics import EVALUATION_VERSION
+
+__all__ = ["EVALUATION_VERSION", "evaluate", "score_images"]

@@ -1,52 +1,67 @@
-"""Extractors by name, and those not trained here: Keras' Inception v3, any SavedModel from images to features."""
+"""Feature extractors by name, and those from elsewhere: Keras' Inception v3 and any SavedModel of images."""
+
+from __future__ import annotations
 
 import hashlib
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError, IntegrityError, UsageError
-from tfvae.evaluation.feature_extractors import extractor_for, in_batches
+from tfvae.evaluation.feature_extractors import apply_in_batches, train_or_load_extractor
+from tfvae.evaluation.sample_distances import FeatureExtractor
 from tfvae.export import loading, savedmodel
-from tfvae.export.safety import printable
+from tfvae.export.safety import escape_text
 
 WEIGHTS = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 WEIGHTS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"  # as keras.applications checks it
-SIDE = 299
+INCEPTION_SIDE, INCEPTION_IMAGES_AT_ONCE = 299, 50
 
 
-class Features:
-    """Features of pictures by a function of images [B, H, W, C] in [0, 1]; no labels.
+class FunctionExtractor:
+    """A function of images [B, H, W, C] in [0, 1] as a feature extractor without labels.
 
     Args:
         name: as it stands in the names of metrics.
+        function: float32 images [B, H, W, C] -> features [B, D].
+        images_at_once: the largest B.
+        owner: an object that must live as long as the function.
+
+    Example:
+        >>> FunctionExtractor("brightness", lambda x: tf.reduce_mean(x, axis=[1, 2]))(images)  # doctest: +SKIP
     """
 
-    def __init__(self, name, function, at_once=500):
-        self.name, self.function, self.at_once = name, function, at_once
+    def __init__(
+        self, name: str, function: Callable[[tf.Tensor], tf.Tensor], images_at_once: int = 500, owner: Any = None
+    ) -> None:
+        self.name, self.function, self.images_at_once, self.owner = name, function, images_at_once, owner
 
-    def __call__(self, images):
-        """Images, uint8 or float in [0, 1] -> features [N, D], None."""
-        return in_batches(lambda x: [self.function(x)], images, self.at_once)[0], None
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, None]:
+        """Return features [N, D], and None for logits, of images [N, H, W, C], uint8 or float in [0, 1]."""
+        return apply_in_batches(lambda x: [self.function(x)], images, self.images_at_once)[0], None
 
 
-def weights_folder():
-    """Where Keras keeps downloaded weights."""
+def find_keras_weights_folder() -> pathlib.Path:
+    """Return the folder where Keras keeps downloaded weights."""
     return pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
 
 
-def inception():
-    """Keras' Inception v3 trained on ImageNet: pooled features [N, 2048] of images made 299 x 299, grey ones RGB.
+def load_inception() -> FunctionExtractor:
+    """Load Keras' Inception v3 trained on ImageNet and return it as an extractor of 2,048 pooled features.
 
-    A port: its weights and its resizing differ from the TensorFlow-1 network of published FIDs, so distances are not
-    comparable with those, and are not called FID.
+    Images are made 299 x 299, grey ones RGB. The weights and the resizing differ from the TensorFlow-1 network of
+    published FIDs, so distances are not comparable with those, and are not called FID.
 
     Raises:
-        DataError: the weights are not in Keras' cache; nothing is downloaded. IntegrityError: other weights are.
+        DataError: the weights are not in Keras' cache; nothing is downloaded.
+        IntegrityError: the file in Keras' cache holds other weights.
     """
-    path = weights_folder() / WEIGHTS
+    path = find_keras_weights_folder() / WEIGHTS
     if not path.is_file():
         raise DataError(
             f"Expected the weights of Inception v3 in {path}. Received: none. Ways out: run  python -c "
@@ -58,59 +73,74 @@ def inception():
     network = keras.applications.InceptionV3(include_top=False, pooling="avg", weights=str(path))
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def features(x):
+    def compute_features(x: tf.Tensor) -> tf.Tensor:
         x = tf.image.grayscale_to_rgb(x) if x.shape[-1] == 1 else x
-        x = tf.image.resize(x, (SIDE, SIDE), method="bilinear")
+        x = tf.image.resize(x, (INCEPTION_SIDE, INCEPTION_SIDE), method="bilinear")
         return network(2.0 * x - 1.0, training=False)
 
-    return Features("inception", features, at_once=50)
+    return FunctionExtractor("inception", compute_features, INCEPTION_IMAGES_AT_ONCE)
 
 
-def saved(path, trust=False):
-    """A SavedModel as an extractor: its ``serving_default`` takes float32 images [B, H, W, C] in [0, 1], one output.
+def load_savedmodel_extractor(path: str | pathlib.Path, trust: bool = False) -> FunctionExtractor:
+    """Load a SavedModel and return it as an extractor, named like its folder without the number of a version.
 
-    Outputs of more than two axes are flattened. The name is that of its folder, without the number of a version.
+    Args:
+        path: its ``serving_default`` takes float32 images [B, H, W, C] in [0, 1] and has one output; of an output of
+            more than two axes the others are flattened.
+        trust: load a SavedModel that tfvae cannot vouch for.
 
     Raises:
-        UsageError: no such folder. UntrustedError: without `trust`, as `tfvae.load`. DataError: it does not fit.
+        UsageError: there is no such folder.
+        UntrustedError: without `trust`, as `tfvae.load`.
+        DataError: the SavedModel is not of this form.
     """
-    folder = savedmodel.find(path)
+    folder = savedmodel.find_savedmodel(path)
     if folder is None:
         raise UsageError(f"Expected --extractor lenet, inception or the folder of a SavedModel. Received: {path}.")
     if not trust:
-        loading.check(folder)
+        loading.check_trusted(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures["serving_default"]
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise DataError(f"Expected {folder} to load, with serving_default. Received: {printable(error)}.") from None
-    (name, spec), *more = signature.structured_input_signature[1].items()
+        raise DataError(f"Expected {folder} to load, with serving_default. Received: {escape_text(error)}.") from None
+    (input_name, spec), *others = signature.structured_input_signature[1].items()
     outputs = list(signature.structured_outputs)
-    if more or len(outputs) != 1 or spec.dtype != tf.float32 or spec.shape.rank != 4:
+    if others or len(outputs) != 1 or spec.dtype != tf.float32 or spec.shape.rank != 4:
         raise DataError(
             f"Expected serving_default of one float32 [N, H, W, C], with one output. Received: {folder} with {spec} "
             f"and {len(outputs)} outputs."
         )
 
-    def features(x):
+    def compute_features(x: tf.Tensor) -> tf.Tensor:
         if not spec.shape.is_compatible_with(x.shape):
             raise DataError(f"Expected images of shape {spec.shape[1:]} for {folder}. Received: {x.shape[1:]}.")
-        found = signature(**{name: x})[outputs[0]]
-        return tf.reshape(found, [len(x), -1])
+        return tf.reshape(signature(**{input_name: x})[outputs[0]], [len(x), -1])
 
-    made = Features(folder.parent.name if folder.name.isdigit() else folder.name, features)
-    made.kept = loaded  # the signature lives only as long as the object that it came from
-    return made
+    name = folder.parent.name if folder.name.isdigit() else folder.name
+    # the signature lives only as long as the object that it came from
+    return FunctionExtractor(name, compute_features, owner=loaded)
 
 
-def extractor_of(spec, dataset, raw_dir="", trust=False, say=lambda line: None):
-    """The extractor ``lenet`` (of the data set's labels), ``inception``, or the SavedModel at a path.
-
-    It has a `name`, and called with images gives features [N, D], and logits or None.
+def load_extractor(
+    spec: str,
+    dataset: str,
+    raw_dir: str | None = None,
+    trust: bool = False,
+    say: Callable[[str], Any] = lambda line: None,
+) -> FeatureExtractor:
+    """Return the feature extractor that a spec names.
 
     Args:
+        spec: ``lenet`` (a classifier of the data set's labels), ``inception``, or the path of a SavedModel.
+        dataset: as in the settings of a run.
+        raw_dir: folder with the data set's original files; None: TFVAE_RAW_DIR.
         trust: load a SavedModel that tfvae cannot vouch for.
+        say: called with a line before a network is trained.
+
+    Example:
+        >>> features, logits = load_extractor("lenet", "digits")(images)  # doctest: +SKIP
     """
     if spec == "lenet":
-        return extractor_for(dataset, raw_dir, say)
-    return inception() if spec == "inception" else saved(spec, trust)
+        return train_or_load_extractor(dataset, raw_dir, say)
+    return load_inception() if spec == "inception" else load_savedmodel_extractor(spec, trust)

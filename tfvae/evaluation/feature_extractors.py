@@ -1,8 +1,12 @@
-"""A small classifier of a data set's labels, whose features measure pictures: trained once, kept, always named."""
+"""A small classifier of a data set's labels whose features measure images: trained once, cached, always named."""
+
+from __future__ import annotations
 
 import os
 import pathlib
 import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,113 +16,144 @@ from tfvae import datasets
 from tfvae.errors import DataError
 from tfvae.runtime import files
 
-EPOCHS, BATCH, FEATURES = 3, 128, 64
-RECIPE = 1  # of this file; a new one does not read the files of an old one
+EPOCHS, BATCH_SIZE, FEATURES = 3, 128, 64
+LEARNING_RATE = 2e-3
+RECIPE_VERSION = 1  # of this file; a new version does not read the files of an old one
 
 
-def cache_folder():
-    """``$XDG_CACHE_HOME/tfvae/extractors``; delete it to train anew."""
+def find_extractor_cache() -> pathlib.Path:
+    """Return ``$XDG_CACHE_HOME/tfvae/extractors``; delete it to train the extractors anew."""
     return files.cache_folder() / "extractors"
 
 
-def lenet(image_shape, classes, seed=0):
-    """Two convolutions with pooling, a dense layer of features, one of logits (after LeCun et al., 1998)."""
+def build_lenet(image_shape: tuple[int, ...], classes: int, seed: int = 0) -> keras.Sequential:
+    """Return a network of two convolutions with pooling and two dense layers (after LeCun et al., 1998).
 
-    def init(i):
+    Args:
+        image_shape: (H, W, C).
+        classes: how many logits it has.
+        seed: of its initial weights.
+    """
+
+    def make_initializer(i: int) -> keras.initializers.Initializer:
         return keras.initializers.GlorotUniform(seed=1000 * seed + i)
 
     layers = keras.layers
     return keras.Sequential(
         [
             keras.Input(image_shape),
-            layers.Conv2D(16, 5, padding="same", activation="relu", kernel_initializer=init(0)),
+            layers.Conv2D(16, 5, padding="same", activation="relu", kernel_initializer=make_initializer(0)),
             layers.MaxPooling2D(2, padding="same"),
-            layers.Conv2D(32, 5, padding="same", activation="relu", kernel_initializer=init(1)),
+            layers.Conv2D(32, 5, padding="same", activation="relu", kernel_initializer=make_initializer(1)),
             layers.MaxPooling2D(2, padding="same"),
             layers.Flatten(),
-            layers.Dense(FEATURES, activation="relu", kernel_initializer=init(2)),
-            layers.Dense(classes, kernel_initializer=init(3)),
+            layers.Dense(FEATURES, activation="relu", kernel_initializer=make_initializer(2)),
+            layers.Dense(classes, kernel_initializer=make_initializer(3)),
         ]
     )
 
 
-def in_batches(function, images, size=500):
-    """The outputs of `function` of float32 pixels in [0, 1], NumPy, for images [N, H, W, C], uint8 or float."""
-    images, found = np.asarray(images), []
+def apply_in_batches(
+    function: Callable[[tf.Tensor], Sequence[tf.Tensor]], images: np.ndarray, size: int = 500
+) -> tuple[np.ndarray, ...]:
+    """Return the outputs of a function of images, called with batches and joined.
+
+    Args:
+        function: float32 images [B, H, W, C] in [0, 1] -> tensors [B, ...].
+        images: [N, H, W, C], uint8, or float in [0, 1].
+        size: the largest B.
+    """
+    images, batches = np.asarray(images), []
     for start in range(0, len(images), size):
         x = images[start : start + size]
         x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
-        found.append([np.asarray(values) for values in function(tf.constant(x, tf.float32))])
-    return tuple(np.concatenate(parts) for parts in zip(*found))
+        batches.append([np.asarray(values) for values in function(tf.constant(x, tf.float32))])
+    return tuple(np.concatenate(parts) for parts in zip(*batches))
 
 
-class Extractor:
-    """Features and labels of pictures.
+class ClassifierExtractor:
+    """A classifier as a feature extractor: the outputs of its last layer but one are the features.
 
     Args:
         name: of what it was trained on, as it stands in the names of metrics: ``lenet-mnist``.
         network: images [N, H, W, C] in [0, 1] -> logits [N, classes].
+
+    Example:
+        >>> features, logits = train_or_load_extractor("digits")(images)  # doctest: +SKIP
     """
 
-    def __init__(self, name, network):
+    def __init__(self, name: str, network: keras.Model) -> None:
         self.name, self.network = name, network
         both = keras.Model(network.inputs, [network.layers[-2].output, network.outputs[0]])
-        self._both = tf.function(lambda x: both(x, training=False), autograph=False, reduce_retracing=True)
+        self._compute_both = tf.function(lambda x: both(x, training=False), autograph=False, reduce_retracing=True)
 
-    def __call__(self, images):
-        """Images, uint8 or float in [0, 1] -> features [N, 64], logits [N, classes]."""
-        return in_batches(self._both, images)
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return features [N, 64] and logits [N, classes] of images [N, H, W, C], uint8 or float in [0, 1]."""
+        features, logits = apply_in_batches(self._compute_both, images)
+        return features, logits
 
-    def accuracy(self, images, labels):
-        """The share of images whose label it gives."""
+    def measure_accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of images [N, H, W, C] whose label [N] it gives."""
         return float((self(images)[1].argmax(1) == labels).mean())
 
 
-def extractor_for(dataset, raw_dir="", say=lambda line: None):
-    """The `Extractor` for a data set, trained on its training split if there is none for these very images yet.
+def train_or_load_extractor(
+    dataset: str, raw_dir: str | None = None, say: Callable[[str], Any] = lambda line: None
+) -> ClassifierExtractor:
+    """Return the extractor for a data set, trained on its training split unless one for these images is cached.
 
     Args:
-        say: called with a line before it is trained.
+        dataset: as in the settings of a run.
+        raw_dir: folder with the data set's original files; None: TFVAE_RAW_DIR.
+        say: called with a line before the network is trained.
 
     Raises:
         DataError: the data have one class only.
     """
-    images, labels = datasets.load(dataset, "train", raw_dir=raw_dir)
+    images, labels = datasets.load(dataset, "train", raw_dir=raw_dir or "")
     classes = int(labels.max()) + 1
     if classes < 2:
         raise DataError(f"Expected labelled images to train a feature extractor. Received: {dataset}, one class.")
     name = f"lenet-{dataset.partition(':')[0]}"
-    path = cache_folder() / f"{name}-{datasets.fingerprint(images)[:16]}-{RECIPE}.keras"
+    path = find_extractor_cache() / f"{name}-{datasets.fingerprint(images)[:16]}-{RECIPE_VERSION}.keras"
     if path.exists():
         try:
-            return Extractor(name, keras.models.load_model(path))
+            return ClassifierExtractor(name, keras.models.load_model(path))
         except Exception as error:  # Keras raises almost anything on damaged files
             say(f"{path} cannot be read ({type(error).__name__}): training it anew")
     say(f"training the feature extractor {name}, once ({EPOCHS} epochs)")
-    network = trained(lenet(images.shape[1:], classes), images, labels)
-    keep(network, path)
-    return Extractor(name, network)
+    network = train_classifier(build_lenet(images.shape[1:], classes), images, labels)
+    write_network(network, path)
+    return ClassifierExtractor(name, network)
 
 
-def trained(network, images, labels, seed=0):
-    """The network after `EPOCHS` epochs; images uint8 or float."""
+def train_classifier(network: keras.Model, images: np.ndarray, labels: np.ndarray, seed: int = 0) -> keras.Model:
+    """Train a classifier for `EPOCHS` epochs and return it.
+
+    Args:
+        network: images [N, H, W, C] in [0, 1] -> logits [N, classes].
+        images: uint8, or float in [0, 1].
+        labels: integers [N].
+        seed: of the order of the images.
+    """
+    steps = EPOCHS * (len(images) // BATCH_SIZE)
     network.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, EPOCHS * (len(images) // BATCH))),
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,
     )
     scale = 255.0 if images.dtype == np.uint8 else 1.0
-    draw = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     for _ in range(EPOCHS):
-        order = draw.permutation(len(images))
-        for start in range(0, len(order) - BATCH + 1, BATCH):
-            rows = order[start : start + BATCH]
+        order = generator.permutation(len(images))
+        for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
+            rows = order[start : start + BATCH_SIZE]
             network.train_on_batch(images[rows].astype(np.float32) / scale, labels[rows])
     return network
 
 
-def keep(network, path):
-    """Write beside and rename; a machine that lets nothing be written trains again next time."""
+def write_network(network: keras.Model, path: pathlib.Path) -> None:
+    """Write a network beside `path` and rename it; where nothing can be written it is trained again next time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

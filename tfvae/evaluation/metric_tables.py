@@ -1,91 +1,102 @@
-"""What `evaluate` found, as readable text: groups, each number with its 95% interval and its unit."""
+"""The results of `evaluate` as readable text, and the registry of metrics as a table of the documentation."""
 
-from tfvae.runtime.tables import format_cell, format_table
+from __future__ import annotations
 
-NATS, SHARE = "nats per image", "share"
-# {title: {name: unit}}; a name with [...] behind it is of its family.
-GROUPS = {
-    "bound on log p(x)": {"elbo": NATS, "nll": NATS, "bits_per_dim": "bits per dimension"},
-    "rate and distortion": {
-        "rate": NATS, "distortion": NATS, "distortion_optimal_sigma": NATS, "distortion_unit_sigma": NATS,
-        "sq_err": "sum over pixels in [0, 1]", "ssim": "of mean reconstructions, at most 1", "psnr": "dB",
-    },
-    "latent": {
-        "active_units": "of {latent}, by variance", "active_units_kl": "of {latent}, by KL", "collapse": "",
-        "kl_per_dimension": "nats, sorted", "marginal_kl": "nats, {marginal_posteriors} posteriors",
-        "marginal_kl_moments": "nats, of the moments alone", "marginal_kl_dims": "nats, sum over single dimensions",
-        "mutual_information": "nats, at most log n", "mmd": "MMD^2, {mmd_codes} codes and draws of the prior",
-    },
-    "ELBO + log n = 1 - 2 - 3 - 4": {
-        "log_px_ratio": "1: E log p(x|z)/p(x), nats", "mutual_information": "2: I(x; z), nats",
-        "kl_data": "3: KL(q(x) || p(x)), nats", "marginal_kl": "4: KL(q(z) || p(z)), nats", "log_n": "nats",
-    },
-    "holes and blur": {
-        "hole_mass": "share of the prior where q(z) < p(z) / 100; {hole_posteriors} posteriors",
-        "reverse_kl": "KL(p(z) || q(z)), nats", "overlap_prior": "posteriors at z ~ p(z)",
-        "overlap_posterior": "posteriors at z ~ q(z)", "decoder_gap_prior": "|g - g*|^2 at z ~ p(z)",
-        "decoder_gap_posterior": "|g - g*|^2 at z ~ q(z)",
-    },
-    "what codes tell": {
-        "mig": "", "sap": "", "dci_disentanglement": "", "dci_completeness": "", "dci_informativeness": "",
-        "factor_vae": SHARE, "beta_vae": SHARE, "probe": "accuracy of a linear classifier",
-    },
-    "pictures": {
-        "frechet": "distance, {pictures} samples", "kid": "MMD^2", "precision": SHARE, "recall": SHARE, "density": "",
-        "coverage": SHARE, "label_agreement": SHARE,
-    },
-}  # fmt: skip
-SHOWN = 8  # numbers of a list
+from collections.abc import Mapping
+from typing import Any
+
+from tfvae.evaluation.metric_types import GROUPS, Metric, MetricValue
+from tfvae.evaluation.metrics import METRICS
+from tfvae.runtime.tables import format_cell, format_markdown, format_table
+
+MAX_NUMBERS_OF_LIST = 8
 
 
-def cells(value, unit):
-    """(value, unit) as texts; words and lists, which would widen the column of numbers, stand where units do."""
+def is_interval_end(name: str) -> bool:
+    """Return whether a key such as ``probe[labels]_low`` names the end of an interval of a family's member."""
+    return name.endswith(("]_low", "]_high"))
+
+
+def read_metric_values(results: Mapping[str, Any]) -> list[MetricValue]:
+    """Return the values of all registered metrics in the results, in the registry's order.
+
+    Args:
+        results: the dict that `evaluate` returns, or the JSON object of ``tfvae evaluate --json``.
+    """
+    metric_values = []
+    for metric in METRICS:
+        values = results.get(metric.section, {}) if metric.section else results
+        for name in values:
+            if name.partition("[")[0] == metric.name and not is_interval_end(name):
+                low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
+                interval = None if low is None or high is None else (low, high)
+                metric_values.append(MetricValue(metric, name, values[name], interval))
+    return metric_values
+
+
+def format_value(value: Any, remark: str) -> tuple[str, str]:
+    """Return a value and its remark as texts.
+
+    Words and lists, which would widen the column of numbers, stand in the column of remarks.
+    """
     if isinstance(value, list):
-        numbers = " ".join(f"{number:.3g}" for number in value[:SHOWN])
-        return "", f"{numbers}{' ...' if len(value) > SHOWN else ''} {unit}"
+        numbers = " ".join(f"{number:.3g}" for number in value[:MAX_NUMBERS_OF_LIST])
+        return "", f"{numbers}{' ...' if len(value) > MAX_NUMBERS_OF_LIST else ''} {remark}"
     if isinstance(value, str):
         return "", value
-    return f"{value:.6g}" if isinstance(value, float) else format_cell(value), unit
+    return f"{value:.6g}" if isinstance(value, float) else format_cell(value), remark
 
 
-def interval_text(found, name):
-    """'-1.2 to 3.4', or nothing."""
-    ends = [found.get(f"{name}_{end}") for end in ("low", "high")]
-    return "" if None in ends else f"{ends[0]:.5g} to {ends[1]:.5g}"
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """Return an interval as the text '-1.2 to 3.4', or "" where there is none."""
+    return "" if interval is None else f"{interval[0]:.5g} to {interval[1]:.5g}"
 
 
-def group_rows(found, units, about):
-    """[(name, value, interval, unit)] of those names in `found` that belong to the group."""
-    names = [name for unit in units for name in found if name.partition("[")[0] == unit and is_value(name)]
-    rows = []
-    for name in names:
-        value, unit = cells(found[name], units[name.partition("[")[0]].format_map(about))
-        rows.append(("  " + name, value, interval_text(found, name), unit))
-    return rows
+def format_metric_value(metric_value: MetricValue, results: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return the row (name, value, interval, remark) of one metric."""
+    remark = (metric_value.metric.remark or metric_value.metric.unit).format_map(results)
+    value, remark = format_value(metric_value.value, remark)
+    return "  " + metric_value.name, value, format_interval(metric_value.interval), remark
 
 
-def is_value(name):
-    """Whether it is the name of a number rather than of an end of its interval."""
-    return not name.endswith(("]_low", "]_high"))
+def format_constraint(constraint: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return the row of one of GECO's constraints: whether it is met, and by how much it is violated."""
+    met = "met" if constraint["met"] else "NOT met"
+    return f"  {constraint['text']}", met, "", f"violation {constraint['violation']:+.4g}"
 
 
-def constraint_rows(found):
-    """One row for each of GECO's constraints."""
-    return [
-        (f"  {bound['text']}", "met" if bound["met"] else "NOT met", "", f"violation {bound['violation']:+.4g}")
-        for bound in found["constraints"]
-    ]
+def format_metrics(results: Mapping[str, Any]) -> str:
+    """Return the text that `tfvae evaluate` prints: aligned columns below one line that says what was measured.
+
+    Args:
+        results: the dict that `evaluate` returns.
+
+    Example:
+        >>> print(format_metrics(tfvae.evaluate("runs/latest")))  # doctest: +SKIP
+    """
+    head = (
+        f"{results['run']}: {results['images']} images of the {results['split']} split, K={results['samples']}; "
+        f"95% intervals; {results['seconds']} s"
+    )
+    metric_values, rows = read_metric_values(results), []
+    for group in GROUPS:
+        if members := [metric_value for metric_value in metric_values if metric_value.metric.group == group]:
+            rows += [(group, "", "", ""), *(format_metric_value(member, results) for member in members)]
+    if results["constraints"]:
+        rows += [("constraints", "", "", ""), *map(format_constraint, results["constraints"])]
+    return head + "\n" + format_table(rows)
 
 
-def table(found):
-    """The text of `tfvae evaluate`: aligned columns below one line that says what was measured."""
-    head = f"{found['run']}: {found['images']} images of the {found['split']} split, K={found['samples']}; " \
-           f"95% intervals; {found['seconds']} s"  # fmt: skip
-    lines = []
-    for title, units in GROUPS.items():
-        inside = found.get("elbo_surgery", {}) if title.startswith("ELBO") else found
-        if rows := group_rows(inside, units, found):
-            lines += [(title, "", "", ""), *rows]
-    if found["constraints"]:
-        lines += [("constraints", "", "", ""), *constraint_rows(found)]
-    return head + "\n" + format_table(lines)
+def format_metric_reference() -> str:
+    """Return the table of all metrics that `tfvae evaluate` prints, in Markdown: what the documentation shows."""
+    rows = [["name", "unit", "better", "definition"]]
+    rows += [format_reference_row(metric) for group in GROUPS for metric in METRICS if metric.group == group]
+    return format_markdown(rows)
+
+
+def format_reference_row(metric: Metric) -> list[str]:
+    """Return the row (name, unit, which direction is better, definition) of one metric."""
+    better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
+    name = f"{metric.section}.{metric.name}" if metric.section else metric.name
+    name += f"[{metric.member}]" if metric.member else ""
+    return [f"`{name}`", metric.unit.replace("*", "\\*"), better, metric.description.replace("*", "\\*")]

@@ -1,92 +1,152 @@
-"""The rate-distortion curve of one model that was told its trade-off (beta or kappa) in training."""
+"""The rate-distortion curve of one model that is conditioned on its trade-off, beta or kappa."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError
-from tfvae.plots.planes import information_plane, lower_hull
+from tfvae.evaluation.evaluator import open_run_once
+from tfvae.models.conditions import RangeCondition
+from tfvae.models.vae import VAE
+from tfvae.plots.planes import draw_information_plane, find_lower_hull
 from tfvae.runtime import files, random_streams
+from tfvae.runtime.random_streams import SeedStream
 from tfvae.runtime.tables import format_csv
-from tfvae.training import run_folder, trainer
+from tfvae.training import trainer
 from tfvae.training.engine import uses_xla
+from tfvae.training.run_folder import Run
 
-BATCH = 200
+IMAGES_AT_ONCE = 200
+BATCH_STREAM = 3  # below the seed of the curve
 
 
-def rd_curve(run, points=9, split="test", limit=0, seed=0, values=None):
-    """One row for each of `values` of the condition; default: `points`, equally spaced in its logarithm, ends included.
+def measure_rate_distortion_curve(
+    run: Run | str | os.PathLike[str],
+    points: int = 9,
+    split: str = "test",
+    limit: int = 0,
+    seed: int = 0,
+    values: Iterable[float] | None = None,
+) -> list[dict[str, float]]:
+    """Return one row of means over images for each value of the condition.
 
-    Each row: ``beta`` or ``kappa``, rate (nats per image), distortion (nats per image), sq_err (pixels in [0, 1]),
-    elbo; for kappa also ``off``, the relative difference of sq_err from kappa^2.
+    Args:
+        run: the run, or the path of its folder.
+        points: how many values, equally spaced in the logarithm from one end of the range to the other.
+        split: ``train``, ``validation`` or ``test``.
+        limit: the first N images; 0: all.
+        seed: of the draws z ~ q(z|x).
+        values: of the condition, in place of `points`.
+
+    Returns:
+        Rows of ``beta`` or ``kappa``, ``rate``, ``distortion``, ``elbo`` (nats per image), ``sq_err`` (pixels in
+        [0, 1]); for kappa also ``off``, the relative difference of sq_err from kappa^2.
+
+    Raises:
+        UsageError: the model was not trained with condition=beta:... or kappa:...
+
+    Example:
+        >>> measure_rate_distortion_curve("runs/latest", points=3)  # doctest: +SKIP
+    """
+    run, model, condition = open_range_conditioned_run(run)
+    images = trainer.load_split(run.config, split)[0]
+    images = images[: limit or None]
+    measure_batch = tf.function(
+        lambda x, value, index: model.metric_columns(
+            model.terms(x, 1, random_streams.fold_in((seed, BATCH_STREAM), index), condition=value)
+        ),
+        jit_compile=uses_xla(model, run.config.xla),
+        autograph=False,
+    )
+    rows = []
+    for value in np.geomspace(condition.low, condition.high, points) if values is None else values:
+        total: dict[str, float] = {}
+        for index, start in enumerate(range(0, len(images), IMAGES_AT_ONCE)):
+            batch = images[start : start + IMAGES_AT_ONCE]
+            columns = measure_batch(batch, tf.constant(value, tf.float32), tf.constant(index))
+            total = {name: total.get(name, 0.0) + float(tf.reduce_sum(columns[name])) for name in columns}
+        means = {name: total[name] / len(images) for name in ("rate", "distortion", "sq_err", "elbo")}
+        off = {"off": means["sq_err"] / value**2 - 1.0} if condition.name == "kappa" else {}
+        rows.append({condition.name: float(value), **means, **off})
+    return rows
+
+
+def open_range_conditioned_run(run: Run | str | os.PathLike[str]) -> tuple[Run, VAE, RangeCondition]:
+    """Return the run, its model, and the condition on beta or kappa that the model was trained with.
+
+    Raises:
+        UsageError: the model was trained without such a condition.
+    """
+    run = open_run_once(run)
+    model = trainer.load_run(run.path)
+    if not isinstance(model.condition, RangeCondition):
+        raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {run.path}.")
+    return run, model, model.condition
+
+
+def draw_codes_along_range(
+    run: Run | str | os.PathLike[str], points: int = 5, split: str = "test", limit: int = 2000, seed: int = 0
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return draws of the aggregate posterior at several values of the condition: {title: (z [N, 2], labels [N])}.
+
+    The two dimensions are the same everywhere, those whose means vary most at the value that uses them most: the
+    posteriors of one model stay aligned while they shrink to the prior
+    (Kim, "Decoupling beta from sigma_x in the Gaussian VAE", fig. 2).
+
+    Args:
+        run: the run, or the path of its folder.
+        points: how many values, equally spaced in the logarithm from one end of the range to the other.
+        split: ``train``, ``validation`` or ``test``.
+        limit: the first N images.
+        seed: of the draws.
 
     Raises:
         UsageError: the model was not trained with condition=beta:... or kappa:...
     """
-    found, model = open_range_conditioned_run(run)
-    images = trainer.load_split(found.config, split)[0]
-    images = images[: limit or None]
-    measure = tf.function(
-        lambda x, value, index: model.metric_columns(
-            model.terms(x, 1, random_streams.fold_in((seed, 3), index), condition=value)
-        ),
-        jit_compile=uses_xla(model),
-        autograph=False,
-    )
-    rows = []
-    for value in np.geomspace(model.condition.low, model.condition.high, points) if values is None else values:
-        total = {}
-        for index, start in enumerate(range(0, len(images), BATCH)):
-            logs = measure(images[start : start + BATCH], tf.constant(value, tf.float32), tf.constant(index))
-            total = {name: total.get(name, 0.0) + float(tf.reduce_sum(logs[name])) for name in logs}
-        means = {name: total[name] / len(images) for name in ("rate", "distortion", "sq_err", "elbo")}
-        off = {"off": means["sq_err"] / value**2 - 1.0} if model.condition.name == "kappa" else {}
-        rows.append({model.condition.name: float(value), **means, **off})
-    return rows
-
-
-def open_range_conditioned_run(run):
-    """(run, model) of a run that was told beta or kappa.
-
-    Raises:
-        UsageError: it was not.
-    """
-    found, model = run_folder.open_run(run), trainer.load_run(run)
-    if getattr(model.condition, "name", "") not in ("beta", "kappa"):
-        raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {found.path}.")
-    return found, model
-
-
-def codes(run, points=5, split="test", limit=2000, seed=0):
-    """Draws of the aggregated posterior at `points` values of the condition: {title: (z [N, 2], labels [N])}.
-
-    The same two dimensions everywhere, those whose means vary most at the value that uses them most (seed 003, fig. 2:
-    the posteriors of one model stay aligned while they shrink to the prior).
-    """
-    found, model = open_range_conditioned_run(run)
-    images, labels = (array[:limit] for array in trainer.load_split(found.config, split))
-    values = np.geomspace(model.condition.low, model.condition.high, points)
-    ends = [[part.numpy() for part in model.encode(tf.constant(images), float(value))] for value in values]
-    spread = [mean.var(0) for mean, _ in ends]
-    first, second = np.argsort(-max(spread, key=np.sum), kind="stable")[:2]
-    noise = random_streams.normal([len(images), 2], random_streams.fold_in((seed, 0), 19)).numpy()
+    run, model, condition = open_range_conditioned_run(run)
+    images, labels = (array[:limit] for array in trainer.load_split(run.config, split))
+    values = np.geomspace(condition.low, condition.high, points)
+    posteriors = [[part.numpy() for part in model.encode(tf.constant(images), float(value))] for value in values]
+    variances = [mean.var(0) for mean, _ in posteriors]
+    dimensions = np.argsort(-max(variances, key=np.sum), kind="stable")[:2]
+    stream = random_streams.fold_in((seed, 0), SeedStream.POSTERIOR_CLOUD)
+    noise = random_streams.normal([len(images), 2], stream).numpy()
     return {
-        f"{model.condition.name} {value:.3g}": (mean[:, [first, second]] + stddev[:, [first, second]] * noise, labels)
-        for value, (mean, stddev) in zip(values, ends)
+        f"{condition.name} {value:.3g}": (mean[:, dimensions] + stddev[:, dimensions] * noise, labels)
+        for value, (mean, stddev) in zip(values, posteriors)
     }
 
 
-def area(rows, y="sq_err"):
-    """The area below the lower hull of (rate, y), between the smallest and the largest rate."""
+def compute_area_below_hull(rows: Sequence[Mapping[str, float]], y: str = "sq_err") -> float:
+    """Return the area below the lower hull of (rate, y), between the smallest and the largest rate.
+
+    Args:
+        rows: see `measure_rate_distortion_curve`.
+        y: the column of the vertical axis.
+    """
     points = np.array([[row["rate"], row[y]] for row in rows])
-    hull = points[lower_hull(points)]
+    hull = points[find_lower_hull(points)]
     return float(np.trapezoid(hull[:, 1], hull[:, 0]))
 
 
-def write_curve(rows, folder):
-    """``rd_curve.csv`` and ``rd_curve.png`` in `folder`: -> their paths."""
+def write_rate_distortion_curve(rows: Sequence[Mapping[str, Any]], folder: pathlib.Path) -> list[pathlib.Path]:
+    """Write ``rd_curve.csv`` and ``rd_curve.png`` into the folder and return their paths.
+
+    Args:
+        rows: see `measure_rate_distortion_curve`.
+        folder: where to write.
+    """
     name = next(iter(rows[0]))
     files.write_bytes(folder / "rd_curve.csv", format_csv(rows))
     points = [{"label": f"{row[name]:.3g}", "group": name, "x": row["rate"], "y": row["sq_err"]} for row in rows]
     title = f"One model, {name} from {rows[0][name]:.3g} to {rows[-1][name]:.3g}"
-    picture = information_plane(points, folder / "rd_curve.png", y_label="|x - g(z)|^2, sum over pixels", title=title)
+    picture = draw_information_plane(
+        points, folder / "rd_curve.png", y_label="|x - g(z)|^2, sum over pixels", title=title
+    )
     return [folder / "rd_curve.csv", picture]

@@ -1,0 +1,110 @@
+"""`evaluate`: everything that is measured of a run, family by family."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfvae.errors import UsageError
+from tfvae.evaluation.bounds import measure_training_mse, score_images
+from tfvae.evaluation.external_extractors import load_extractor
+from tfvae.evaluation.factor_probes import measure_factors
+from tfvae.evaluation.hole_metrics import measure_holes
+from tfvae.evaluation.latent_metrics import measure_active_units, measure_marginal_kl, measure_mmd
+from tfvae.evaluation.likelihood_metrics import measure_constraints, measure_likelihood, measure_rate_and_distortion
+from tfvae.evaluation.sample_distances import check_sample_count, measure_sample_quality
+from tfvae.models import latent_statistics
+from tfvae.training import trainer
+from tfvae.training.run_folder import Run, open_run
+
+SPLITS = ("train", "validation", "test")
+
+
+def open_run_once(run: Run | str | os.PathLike[str]) -> Run:
+    """Return the run itself, or the run in the folder at a path."""
+    return run if isinstance(run, Run) else open_run(run)
+
+
+def load_evaluation_split(run: Run, split: str, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and labels to measure.
+
+    Args:
+        split: ``train``, ``validation`` or ``test``.
+        limit: the first N images; 0: all.
+
+    Raises:
+        UsageError: there is no such split, or it holds no images.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
+    images, labels = (array[: limit or None] for array in trainer.load_split(run.config, split))
+    if not len(images):
+        raise UsageError(f"Expected images in split {split!r}. Received: none (validation={run.config.validation}).")
+    return images, labels
+
+
+def evaluate(
+    run: Run | str | os.PathLike[str],
+    split: str = "test",
+    samples: int = 100,
+    limit: int = 0,
+    seed: int = 0,
+    pictures: int = 0,
+    say: Callable[[str], Any] = lambda line: None,
+    extractor: str = "lenet",
+    trust: bool = False,
+) -> dict[str, Any]:
+    """Return everything that `tfvae evaluate` prints, as one dict whose metrics `metrics.METRICS` defines.
+
+    ``NAME_low`` and ``NAME_high`` are the 95% confidence interval of ``NAME``. Models whose codes are drawn in several
+    steps (ConvDraw, ladder) have no marginal KL and no holes, and neither have models with a condition.
+
+    Args:
+        run: the run, or the path of its folder. Its setting ``xla`` is honoured.
+        split: ``train``, ``validation`` or ``test``.
+        samples: K of the bound on log p(x).
+        limit: the first N images, of the training images too; 0: all.
+        seed: of all draws.
+        pictures: how many samples to compare with the images of the split; 0: none.
+        say: called with a line before anything that takes long.
+        extractor: whose features compare them: ``lenet``, ``inception``, or the path of a SavedModel.
+        trust: load a SavedModel that tfvae cannot vouch for.
+
+    Raises:
+        UsageError: not a run, an unknown split, or one without images.
+
+    Example:
+        >>> tfvae.evaluate("runs/latest", samples=1000)["nll"]  # doctest: +SKIP
+    """
+    begun = time.perf_counter()
+    run = open_run_once(run)
+    config, model = run.config, trainer.load_run(run.path)
+    images, labels = load_evaluation_split(run, split, limit)
+    if pictures:  # what may be missing is reported before anything takes long
+        check_sample_count(pictures, len(images))
+        features = load_extractor(extractor, config.dataset, config.raw_dir, trust, say)
+    train_images, train_labels = trainer.load_split(config, "train")
+    scores = score_images(model, images, samples, seed, labels=labels, xla=config.xla)
+    training_mse = measure_training_mse(model, train_images, seed, train_labels, config.xla)
+    mean, log_stddev = latent_statistics.encode_images(model, images, labels)
+    means = measure_likelihood(model, images, labels, scores, samples, seed, config.xla)
+    means |= measure_rate_and_distortion(model, images, labels, scores, training_mse)
+    return {
+        "run": str(run.path),
+        "split": split,
+        "images": len(images),
+        "samples": samples,
+        **means,
+        **measure_active_units(model, mean, log_stddev),
+        **measure_marginal_kl(model, mean, log_stddev, means, seed),
+        **measure_mmd(model, images, labels, seed),
+        **measure_factors(config.dataset, mean, labels, seed),
+        **measure_holes(model, train_images[: limit or None], seed),
+        **(measure_sample_quality(model, features, images, pictures, seed) if pictures else {}),
+        "constraints": measure_constraints(model, scores),
+        "seconds": round(time.perf_counter() - begun, 2),
+    }
