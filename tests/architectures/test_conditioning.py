@@ -85,9 +85,9 @@ def test_one_context_serves_many_codes(name, mode, z):
     """A context [D], or [1, D], for all of z."""
     arch = make_arch(name, mode)
     codes = z(arch, 2, 3)
-    whole = arch.generate(codes, tf.tile(LABELS[1:2], [3, 1]))
-    np.testing.assert_array_equal(arch.generate(codes, LABELS[1]), whole)
-    np.testing.assert_array_equal(arch.generate(codes, LABELS[1:2]), whole)
+    expected = arch.generate(codes, tf.tile(LABELS[1:2], [3, 1]))
+    np.testing.assert_array_equal(arch.generate(codes, LABELS[1]), expected)
+    np.testing.assert_array_equal(arch.generate(codes, LABELS[1:2]), expected)
 
 
 @pytest.mark.parametrize("name", SPECS)

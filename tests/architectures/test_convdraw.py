@@ -156,12 +156,14 @@ def test_samples_of_an_image_do_not_meet(x):
     """Sample k of image b is the one that image alone has with that noise: no axis is mixed up."""
     model = make_small()
     noise = random_streams.normal([3, 2, model.arch.latent], (5, 6))
-    whole = model.arch.infer_sequentially(x, noise, None)
+    together = model.arch.infer_sequentially(x, noise, None)
     for k in range(3):
         for b in range(2):
             alone = model.arch.infer_sequentially(x[b : b + 1], noise[k : k + 1, b : b + 1], None)
-            np.testing.assert_allclose(whole.z[k, b], alone.z[0, 0], rtol=1e-4, atol=1e-4)
-            np.testing.assert_allclose(whole.decoder_outputs[k, b], alone.decoder_outputs[0, 0], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(together.z[k, b], alone.z[0, 0], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                together.decoder_outputs[k, b], alone.decoder_outputs[0, 0], rtol=1e-4, atol=1e-4
+            )
 
 
 def test_encode_follows_the_means(x):
@@ -194,7 +196,7 @@ def test_the_hidden_state_matters(x, name):
 
 
 def test_the_first_prior_knows_its_position_and_the_label():
-    """Trained start states: p(z_1) differs from place to place, and with the label."""
+    """Trained start states: p(z_1) differs between grid cells, and between labels."""
     model = tfvae.build("elbo", "gaussian", SPEC, image_shape=(8, 12, 1), condition="labels", classes=3)
     draw = np.random.default_rng(0)
     for variable in model.arch.trainable_variables:
@@ -202,8 +204,12 @@ def test_the_first_prior_knows_its_position_and_the_label():
     means = []
     for label in (0, 1):
         states = []
-        model.arch.draw_canvases(lambda t, state: states.append(state.mean) or tf.zeros_like(state.mean), 1, 1,
-                               tf.one_hot([label], 3))  # fmt: skip
+
+        def sample_group(t, state):
+            states.append(state.mean)
+            return tf.zeros_like(state.mean)
+
+        model.arch.draw_canvases(sample_group, 1, 1, tf.one_hot([label], 3))
         means.append(states[0].numpy())
     assert np.abs(means[0][0, 0, 0] - means[0][0, 1, 1]).max() > 1e-3
     assert np.abs(means[0] - means[1]).max() > 1e-3
@@ -239,7 +245,7 @@ def test_scales_are_bounded(x):
 
 @pytest.mark.parametrize("shape", [(4, 4, 1), (8, 12, 2), (28, 28, 1)])
 def test_sample_shapes(shape):
-    """Any size divisible by 4, any channels; the count of samples is asked for, not that of a batch of images."""
+    """Any size divisible by 4, any channels; the caller chooses the count of samples, not a batch of images."""
     model = tfvae.build("elbo", "gaussian", SPEC, image_shape=shape)
     sample = model.sample(5, seed=(1, 2))
     assert sample.shape == (5, *shape) and np.isfinite(sample).all()
@@ -296,7 +302,7 @@ def test_a_vector_comes_before_all_steps():
 
 @pytest.mark.parametrize("spec", [SPEC, "ladder:levels=2,hidden=4,latent=1"])
 def test_the_vectors_prior_knows_the_label(spec, generator):
-    """p(z_0 | label) starts as N(0, I) for every label and is learnt; q(z_0 | x) depends on it from the start."""
+    """p(z_0 | label) starts as N(0, I) for every label and is trained; q(z_0 | x) depends on it from the start."""
     model = tfvae.build("elbo", "gaussian", spec + ",vector=5", image_shape=(8, 12, 1), condition="labels", classes=3)
     vector = model.arch.global_latent
 

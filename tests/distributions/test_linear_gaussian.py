@@ -12,8 +12,8 @@ from tfvae.distributions.terms import compute_elbo, compute_importance_weighted_
 from tfvae.training.engine import Engine
 
 
-def gap(shift, stretch):
-    """KL(q || p(z|x)), the same for every x."""
+def compute_gap(shift, stretch):
+    """Return KL(q || p(z|x)), the same for every x."""
     return np.sum(0.5 * (stretch**2 + shift**2 / POSTERIOR_VARIANCE - 1) - np.log(stretch))
 
 
@@ -37,7 +37,7 @@ def test_elbo_is_evidence_minus_gap(shift, stretch):
     """E ELBO = log p(x) - KL(q || p(z|x)), with the KL to the prior in closed form and as log q - log p."""
     x, samples = draw_data(6), 4000
     terms = build_linear_model(shift=shift, stretch=stretch).terms(as_images(x), samples=samples, seed=(5, 6))
-    expected = P_X.logpdf(x) - gap(shift, stretch)
+    expected = P_X.logpdf(x) - compute_gap(shift, stretch)
     # 5 standard errors, 6 images twice: one false alarm in about 1e5 choices of the seed
     for draws, mean in (
         (terms.log_px.numpy() - terms.kl.numpy(), compute_elbo(terms)),
@@ -69,8 +69,8 @@ def test_k_bound_rises_from_elbo_to_evidence():
     assert np.all(np.abs(evidence - bounds[64].mean(axis=0) - chi2 / 128) < 5 * error + 0.1 * chi2 / 128 + 1e-4)
 
 
-def noisy_gradients(spec, x, count, **q):
-    """Gradients by all of the encoder's and decoder's weights for `count` noise seeds: two arrays [count, weights]."""
+def draw_gradients(spec, x, count, **q):
+    """Return gradients by all weights of the encoder and of the decoder for `count` noise seeds, [count, weights] each."""
     model = build_linear_model(spec, **q)
     images = as_images(x)
 
@@ -87,13 +87,21 @@ def noisy_gradients(spec, x, count, **q):
     return [np.stack([row[i] for row in rows]) for i in range(2)]
 
 
-@pytest.mark.parametrize("spec", ["iwae:k=1,gradient=stl", "iwae:k=4,gradient=stl", "iwae:k=1,gradient=dreg",
-                                  "iwae:k=4,gradient=dreg", "miwae:m=2,k=3,gradient=stl"])  # fmt: skip
+PATH_GRADIENTS = [
+    "iwae:k=1,gradient=stl",
+    "iwae:k=4,gradient=stl",
+    "iwae:k=1,gradient=dreg",
+    "iwae:k=4,gradient=dreg",
+    "miwae:m=2,k=3,gradient=stl",
+]
+
+
+@pytest.mark.parametrize("spec", PATH_GRADIENTS)
 def test_path_gradients_vanish_at_the_exact_posterior(spec):
     """log w does not depend on z there, so stl and dreg have no variance at all; the standard gradient does."""
     x = draw_data(4)
-    encoder, _ = noisy_gradients(spec, x, 5)
-    standard, _ = noisy_gradients(spec.replace("stl", "standard").replace("dreg", "standard"), x, 5)
+    encoder, _ = draw_gradients(spec, x, 5)
+    standard, _ = draw_gradients(spec.replace("stl", "standard").replace("dreg", "standard"), x, 5)
     assert np.abs(encoder).max() < 2e-4 < 0.05 < np.abs(standard).max()  # rounding of sums of about 10 / sigma^2
 
 
@@ -104,8 +112,8 @@ def test_gradient_estimators_agree_in_expectation(gradient, k):
     (stl with k > 1 is biased for the encoder, which is why dreg exists: Tucker et al., 2019.)
     """
     x, wrong = np.repeat(draw_data(2), 32, axis=0), {"shift": 0.1, "stretch": 1.3}
-    ours = noisy_gradients(f"iwae:k={k},gradient={gradient}", x, 300, **wrong)
-    standard = noisy_gradients(f"iwae:k={k}", x, 300, **wrong)
+    ours = draw_gradients(f"iwae:k={k},gradient={gradient}", x, 300, **wrong)
+    standard = draw_gradients(f"iwae:k={k}", x, 300, **wrong)
     np.testing.assert_allclose(ours[1], standard[1], rtol=1e-4, atol=1e-4)
     difference = ours[0] - standard[0]
     z = difference.mean(axis=0) / (difference.std(axis=0, ddof=1) / len(difference) ** 0.5)
@@ -115,7 +123,7 @@ def test_gradient_estimators_agree_in_expectation(gradient, k):
 
 def test_stl_with_one_sample_has_the_gradient_of_the_gap():
     """The encoder's bias moves q's mean by `shift`: d gap / d shift_l = shift / posterior variance_l, exactly."""
-    encoder, _ = noisy_gradients(
+    encoder, _ = draw_gradients(
         "iwae:k=1,gradient=stl", np.repeat(draw_data(2), 32, axis=0), 300, shift=0.1, stretch=1.3
     )
     bias = encoder[:, -2 * LATENT :]
@@ -126,24 +134,22 @@ def test_stl_with_one_sample_has_the_gradient_of_the_gap():
 
 
 def test_training_reaches_the_optimum_of_ppca():
-    """Mean log p(x) of the learnt model = the maximum from the eigenvalues of the covariance (Tipping & Bishop)."""
+    """Mean log p(x) of the trained model = the maximum from the eigenvalues of the covariance (Tipping & Bishop)."""
     x = draw_data(256, seed=3)
     values, _ = np.linalg.eigh(np.cov(x.T, bias=True))
     noise = values[: DIMS - LATENT].mean()
     best = -0.5 * (DIMS * np.log(2 * np.pi) + np.log(values[-LATENT:]).sum() + (DIMS - LATENT) * np.log(noise) + DIMS)
-    model = tfvae.build(
-        "iwae:k=4,gradient=stl", likelihood="gaussian:sigma=shared,link=linear", arch="mlp:widths=none,latent=2",
-        image_shape=(1, DIMS, 1),
-    )  # fmt: skip
+    likelihood, arch = "gaussian:sigma=shared,link=linear", "mlp:widths=none,latent=2"
+    model = tfvae.build("iwae:k=4,gradient=stl", likelihood, arch, image_shape=(1, DIMS, 1))
     steps = 2500
     model.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.03, steps)))
     list(Engine(model, 256).train_blocks(as_images(x), np.tile(np.arange(256, dtype="int32"), (steps, 1)), count=1))
     kernel, bias = model.arch.decoder.get_weights()
     sigma = np.exp(-6 + np.logaddexp(0, model.likelihood.log_scale.numpy() + 6))
-    learnt = stats.multivariate_normal(bias, kernel.T @ kernel + sigma**2 * np.eye(DIMS)).logpdf(x).mean()
-    assert best - 2e-3 < learnt < best + 1e-4  # no model is above the maximum; the rest is the optimiser's
+    trained = stats.multivariate_normal(bias, kernel.T @ kernel + sigma**2 * np.eye(DIMS)).logpdf(x).mean()
+    assert best - 2e-3 < trained < best + 1e-4  # no model is above the maximum; the rest is the optimiser's
     np.testing.assert_allclose(sigma**2, noise, rtol=0.02)
     np.testing.assert_allclose(np.linalg.eigvalsh(kernel @ kernel.T) + noise, values[-LATENT:], rtol=0.02)
     # q is the posterior there, so that ELBO and evidence agree for single images
     bound = np.mean(compute_log_weights(model.terms(as_images(x), samples=64)), axis=0)
-    np.testing.assert_allclose(bound.mean(), learnt, atol=2e-3)
+    np.testing.assert_allclose(bound.mean(), trained, atol=2e-3)

@@ -77,7 +77,7 @@ def make_inference(samples, mean, log_stddev):
 
 
 def test_mixture_of_one_standard_component_is_the_normal_prior():
-    """Its KL by Monte Carlo has the closed form as its mean; it can be drawn from, too."""
+    """Its KL by Monte Carlo has the closed form as its mean; its draws are normal, too."""
     one, normal = make_prior("mixture", components=1), make_prior("normal")
     one.means.assign(tf.zeros([1, 2]))
     q = make_inference(4000, tf.constant([[1.0, -0.5], [0.2, 0.0]]), tf.constant([[-0.7, 0.3], [-2.0, 0.0]]))

@@ -16,7 +16,7 @@ FIVE = 5.0  # standard errors: a false alarm in 6e-7
 
 
 def test_training_noise_differs_between_steps_and_repeats_with_the_seed(tiny, images):
-    """Uncorrelated between steps, images and with evaluation's noise (pitfall 33)."""
+    """Uncorrelated between steps, images and with evaluation's noise."""
 
     class Spy(tfvae.VAE):
         def objective(self, terms):

@@ -23,11 +23,14 @@ def test_draws_are_the_same_however_compiled(draw):
         np.testing.assert_allclose(eager, compiled, atol=5e-5)  # XLA's ndtri is off by up to 2e-5 near |z| = 4
 
 
-@pytest.mark.parametrize("counter, key, words", [
+KNOWN_ANSWERS = [  # counter, key, words
     ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
     ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
     ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize("counter, key, words", KNOWN_ANSWERS)
 @pytest.mark.parametrize("jit", [False, True])
 def test_threefry_has_its_published_answers(counter, key, words, jit):
     """The known-answer vectors of Random123 (the pi digits are the third)."""
