@@ -66,3 +66,9 @@ def test_what_the_user_trusts_stays_trusted_in_this_process():
     trust.check_specs(OWN, {})
     with pytest.raises(UntrustedError):
         trust.check_specs(Config(objective="my_losses.Other"), {})
+
+
+def test_a_new_run_has_its_own_signature_and_no_other():
+    environment = trust.add_signature(OWN, {"python": "3", "config_signature": "of another config"})
+    assert environment == {"python": "3", "config_signature": trust.sign_specs(OWN)}
+    assert trust.add_signature(Config(), environment) == {"python": "3"}

@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # where argparse compares with the choices
         if action.choices is not None and value not in action.choices:
-            what = str((action.option_strings or [action.metavar])[0])
+            what = action.option_strings[0] if action.option_strings else str(action.metavar)
             raise UsageError(describe_unknown(what, value, action.choices))
 
 

@@ -89,6 +89,13 @@ def sign_specs(config: Config) -> str | None:
     return sign_config(json.dumps(foreign, sort_keys=True)) if foreign else None
 
 
+def add_signature(config: Config, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``env.json`` with the signature of a new run's config, instead of any other signature."""
+    signature = sign_specs(config)
+    rest = {name: value for name, value in environment.items() if name != SIGNATURE_KEY}
+    return rest | ({SIGNATURE_KEY: signature} if signature else {})
+
+
 def check_specs(config: Config, environment: Mapping[str, Any], trusted: bool = False) -> None:
     """Refuse a config that names foreign code, unless it was signed here or the user trusts it.
 

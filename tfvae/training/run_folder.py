@@ -16,7 +16,7 @@ from typing import Any
 
 from tfvae.config import Config
 from tfvae.errors import StorageError, TfvaeError, UsageError
-from tfvae.runtime import files
+from tfvae.runtime import files, trust
 
 FIRST_COLUMNS = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
 CONSTRAINT_COLUMNS = ("lambda", "constraint", "constraint_ma")
@@ -210,7 +210,7 @@ def create_run(
             for part in (CHECKPOINTS, PLOTS, SAMPLES):
                 (path / part).mkdir()
             run.write_config(config)
-            files.write_json(path / ENVIRONMENT_FILE, environment)
+            files.write_json(path / ENVIRONMENT_FILE, trust.add_signature(config, environment))
             run.write_status("running")
             link_latest(pathlib.Path(root), path)
     except BaseException as error:

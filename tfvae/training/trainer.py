@@ -151,8 +151,6 @@ def train(
         "image_shape": list(training[0].shape[1:]),
         "classes": count_classes(training),
     }
-    if signature := trust.sign_specs(config):
-        environment["config_signature"] = signature
     run = create_run(config, environment, run_dir, root)
     replicas.wait_for_all(strategy)
     return train_run(run, config, model, training, reporter, stop, watch, strategy)

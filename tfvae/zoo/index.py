@@ -118,6 +118,8 @@ def format_commands(config: Config, second_stage: bool = False) -> list[str]:
 def format_train_command(config: Config) -> str:
     """Return the ``tfvae train`` that makes a run of this config."""
     name, options = specs.parse_spec(config.objective)
+    if specs.is_import_path(name):  # its options stay in the spec
+        name, options = config.objective, {}
     flags = [*format_flags(options), *config.flags()]
     flags += [] if dict(flags).get("--dataset") else [("--dataset", config.dataset)]
     return " ".join(["tfvae train", name, *(flag if value is None else f"{flag} {value}" for flag, value in flags)])
