@@ -3,7 +3,6 @@
 Pages link to files of the repository as GitHub resolves them (``../benchmarks/...``). Pictures among them are copied
 into the site; other files become links to the repository. A line ``<!-- options: objective -->`` becomes the table of
 that axis' parts, read from their signatures without importing TensorFlow; ``<!-- verbs -->`` the table of commands.
-``::: tfvae.X`` stands for the object where it is defined, because `tfvae` imports its public names late.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import os
 import pathlib
 import re
 import sys
-import types
 from typing import Any
 
 from mkdocs.exceptions import PluginError
@@ -70,7 +68,6 @@ def fill_tables(markdown: str) -> str:
     sys.path.insert(0, str(ROOT))  # the package of this clone, whatever is installed
     try:
         markdown = re.sub(r"<!-- options: (\w+) -->", lambda match: format_options(match[1]), markdown)
-        markdown = re.sub(r"^::: tfvae\.(\w+)$", lambda match: "::: " + find_definition(match[1]), markdown, flags=re.M)
         return markdown.replace("<!-- verbs -->", format_verbs())
     finally:
         sys.path.remove(str(ROOT))
@@ -94,16 +91,6 @@ def format_options(kind: str) -> str:
         rows += ["", "| option | of | what it means |", "|---|---|---|"]
     rows += [f"| `{key}` | {' '.join(names)} | {escape_cell(text)} |" for (key, text), names in owners.items()]
     return "\n".join(rows)
-
-
-def find_definition(name: str) -> str:
-    """Return the full path of a public name of `tfvae`: the module that defines it, and its name there."""
-    import tfvae
-
-    value = getattr(tfvae, name)
-    if isinstance(value, types.ModuleType):
-        return value.__name__
-    return f"{value.__module__}.{value.__qualname__}"
 
 
 def format_verbs() -> str:
