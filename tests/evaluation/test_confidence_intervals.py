@@ -13,14 +13,14 @@ def normals(n, d=2, seed=0, shift=0.0):
     return shift + np.random.default_rng(seed).normal(size=(n, d))
 
 
-def held(found, truth):
+def measure_coverage(estimates, truth):
     """The share of intervals [(value, low, high)] with truth inside."""
-    return np.mean([low <= truth <= high for _, low, high in found])
+    return np.mean([low <= truth <= high for _, low, high in estimates])
 
 
 def test_means_of_normals():
-    found = [confidence_intervals.estimate_mean(normals(100, 1, i)[:, 0]) for i in range(TIMES)]
-    assert abs(held(found, 0.0) - 0.947) < OFF  # 1.96 instead of Student's 1.98
+    estimates = [confidence_intervals.estimate_mean(normals(100, 1, i)[:, 0]) for i in range(TIMES)]
+    assert abs(measure_coverage(estimates, 0.0) - 0.947) < OFF  # 1.96 instead of Student's 1.98
 
 
 def test_wilsons_interval_has_its_published_values():
@@ -33,11 +33,11 @@ def test_the_bootstrap_of_a_difference_of_means():
     def difference(a, b):
         return float(a.mean() - b.mean())
 
-    found = [
+    estimates = [
         confidence_intervals.estimate_by_bootstrap(difference, normals(80, 1, i), normals(80, 1, 500 + i), seed=i)
         for i in range(TIMES)
     ]
-    assert abs(held(found, 0.0) - 0.945) < OFF
+    assert abs(measure_coverage(estimates, 0.0) - 0.945) < OFF
 
 
 def test_halves_have_the_spread_of_the_whole_mean():
@@ -68,13 +68,13 @@ def test_mmd_of_normals(shift):
     Where the laws are alike the interval is on the safe side.
     """
     truth = 2 * np.sqrt(1 / 3) * (1 - np.exp(-(shift**2) / 6))
-    found = []
+    estimates = []
     for i in range(TIMES):
         both = normals(60, 1, i), normals(60, 1, 500 + i, shift)
-        found += confidence_intervals.estimate_by_half_splits(
+        estimates += confidence_intervals.estimate_by_half_splits(
             lambda u, v: [mmd.estimate_mmd2(u, v, width=1.0)], both, seed=i
         )
-    assert held(found, truth) > 0.95 - OFF
+    assert measure_coverage(estimates, truth) > 0.95 - OFF
 
 
 def test_precision_and_its_kin_of_normals():
@@ -84,11 +84,11 @@ def test_precision_and_its_kin_of_normals():
         return list(feature_distances.compute_prdc(u, v).values())
 
     pairs = [(normals(60, 2, i), normals(60, 2, 500 + i, 0.5)) for i in range(TIMES)]
-    found = np.array(
+    estimates = np.array(
         [confidence_intervals.estimate_by_half_splits(scores, pair, seed=i) for i, pair in enumerate(pairs)]
     )  # [TIMES, scores, 3]
-    truth = found[:, :, 0].mean(0)
-    shares = ((found[:, :, 1] <= truth) & (truth <= found[:, :, 2])).mean(0)
+    truth = estimates[:, :, 0].mean(0)
+    shares = ((estimates[:, :, 1] <= truth) & (truth <= estimates[:, :, 2])).mean(0)
     assert (shares > 0.90 - OFF).all()
 
 
@@ -108,11 +108,11 @@ def test_the_bootstrap_would_be_wrong_for_neighbours():
 
 def test_compared_gives_all_with_intervals_and_bounds():
     real, fake = normals(60, 4), normals(50, 4, 1)
-    found = sample_distances.compare_features(real, fake)
-    assert set(found) == {"frechet", "kid", *feature_distances.PRDC}
-    assert found["kid"][1] < found["kid"][0] < found["kid"][2]
+    estimates = sample_distances.compare_features(real, fake)
+    assert set(estimates) == {"frechet", "kid", *feature_distances.PRDC}
+    assert estimates["kid"][1] < estimates["kid"][0] < estimates["kid"][2]
     for name, highest in feature_distances.PRDC.items():
-        value, low, high = found[name]
+        value, low, high = estimates[name]
         assert 0 <= low <= value <= high <= highest
     wide = sample_distances.compare_features(normals(60, 300), normals(50, 300, 1))  # too many features for a bootstrap
     assert wide["frechet"][0] == pytest.approx(

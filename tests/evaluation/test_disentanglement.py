@@ -61,9 +61,9 @@ def test_noise_scores_nothing():
     codes, chance = noise(), np.mean([1 / v for v in VALUES])
     assert 0 <= d.estimate_mig(codes, FACTORS) < 0.01
     assert 0 <= d.estimate_sap(codes, FACTORS) < 0.04 and 0 <= d.estimate_sap(codes, FACTORS, ordinal=True) < 0.01
-    found = d.estimate_dci(codes, FACTORS)
-    assert found.disentanglement < 0.15 and found.completeness < 0.15  # few splits in large leaves are uneven
-    assert abs(found.informativeness - chance) < 5 * 0.5 / np.sqrt(3 * 1500)
+    results = d.estimate_dci(codes, FACTORS)
+    assert results.disentanglement < 0.15 and results.completeness < 0.15  # few splits in large leaves are uneven
+    assert abs(results.informativeness - chance) < 5 * 0.5 / np.sqrt(3 * 1500)
     assert abs(d.measure_probe_accuracy(codes, FACTORS).mean() - chance) < 5 * 0.5 / np.sqrt(3 * 1500)
     assert abs(fixed_factor_scores.estimate_factor_vae_score(codes, FACTORS) - 1 / 3) < 5 * np.sqrt(2 / 9 / 798)
     assert abs(fixed_factor_scores.estimate_beta_vae_score(codes, FACTORS, points=1500) - 1 / 3) < 5 * np.sqrt(
@@ -81,9 +81,9 @@ def test_constant_codes_have_their_defined_values():
         == d.estimate_sap(codes, factors, ordinal=True)
         == 0.0
     )
-    found, (_, test) = d.estimate_dci(codes, factors), d.split_in_halves(400, 0)
+    results, (_, test) = d.estimate_dci(codes, factors), d.split_in_halves(400, 0)
     commonest = [(factors[test, k] == 0).mean() for k in (0, 1)]
-    assert found[:2] == (0.0, 0.0) and found.informativeness == pytest.approx(np.mean(commonest))
+    assert results[:2] == (0.0, 0.0) and results.informativeness == pytest.approx(np.mean(commonest))
     np.testing.assert_allclose(d.measure_probe_accuracy(codes, factors), commonest)
     assert (
         fixed_factor_scores.estimate_beta_vae_score(codes, factors)
@@ -174,9 +174,9 @@ def test_squared_correlation_is_the_r2_of_a_line():
 
 def test_disentanglement_and_completeness_of_matrices_by_hand():
     """Rows 1 and 0 weighted by 1/2 each; columns (2/3, 1/3) and (0, 1): 1 - 0.9183 bits and 1."""
-    found = d.compute_dci_from_importance([[1.0, 0.0], [0.5, 0.5]])
+    results = d.compute_dci_from_importance([[1.0, 0.0], [0.5, 0.5]])
     bits = -(2 / 3 * np.log2(2 / 3) + 1 / 3 * np.log2(1 / 3))
-    assert found == pytest.approx((0.5, (1 - bits + 1) / 2))
+    assert results == pytest.approx((0.5, (1 - bits + 1) / 2))
     assert d.compute_dci_from_importance(np.eye(3)) == pytest.approx((1.0, 1.0))
     assert d.compute_dci_from_importance(np.ones((3, 4))) == pytest.approx((0.0, 0.0), abs=1e-12)
     assert d.compute_dci_from_importance(np.zeros((3, 2))) == (0.0, 0.0)

@@ -31,26 +31,28 @@ def rows(tmp_path):
 
 
 def test_a_savedmodels_features_are_its_own(rows, images):
-    found = external_extractors.load_extractor(str(rows), "digits", trust=True)
-    features, logits = found(images(7))
-    assert found.name == "row-sums" and logits is None
+    results = external_extractors.load_extractor(str(rows), "digits", trust=True)
+    features, logits = results(images(7))
+    assert results.name == "row-sums" and logits is None
     np.testing.assert_allclose(features, images(7).sum((2, 3)) / 255.0, rtol=1e-5)
     with pytest.raises(UntrustedError, match="--trust"):
         external_extractors.load_extractor(str(rows), "digits")
     with pytest.raises(DataError, match="images of shape"):
-        found(images(7, (12, 12, 1)))
+        results(images(7, (12, 12, 1)))
     with pytest.raises(UsageError, match="lenet, inception or the folder"):
         external_extractors.load_extractor("lenett", "digits")
 
 
 def test_metrics_are_named_by_it(rows, images, tiny):
-    found = sample_distances.measure_sample_quality(
+    results = sample_distances.measure_sample_quality(
         tiny(), external_extractors.load_savedmodel_extractor(rows, trust=True), images(20), 30
     )
     names = [f"{name}[row-sums]" for name in ("frechet", "kid", *feature_distances.PRDC)]
-    assert set(found) == {"pictures", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))}
+    assert set(results) == {"pictures", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))}
     real, fake = images(20).sum((2, 3)) / 255.0, sample_distances.draw_model_samples(tiny(), 30).sum((2, 3))
-    assert found["frechet[row-sums]"] == pytest.approx(feature_distances.compute_frechet_distance(real, fake), rel=1e-4)
+    assert results["frechet[row-sums]"] == pytest.approx(
+        feature_distances.compute_frechet_distance(real, fake), rel=1e-4
+    )
     with pytest.raises(UsageError, match="at least 12"):
         sample_distances.measure_sample_quality(
             tiny(), external_extractors.load_savedmodel_extractor(rows, trust=True), images(20), 11
@@ -98,9 +100,9 @@ def test_inceptions_features_are_those_of_keras(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(external_extractors, "WEIGHTS_MD5", hashlib.md5(path.read_bytes()).hexdigest())
     x = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1)).astype(np.uint8)
-    found = external_extractors.load_inception()
-    features, logits = found(x)
-    assert found.name == "inception" and features.shape == (3, 2048) and logits is None
+    results = external_extractors.load_inception()
+    features, logits = results(x)
+    assert results.name == "inception" and features.shape == (3, 2048) and logits is None
     resized = tf.image.resize(np.repeat(x, 3, axis=-1).astype(np.float32), (299, 299))
     expected = network(keras.applications.inception_v3.preprocess_input(resized.numpy()), training=False)
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-5)

@@ -14,17 +14,22 @@ NAMES = ("a", "b", "c")
 
 def test_perfect_codes_have_the_best_scores():
     codes = VALUES + np.random.default_rng(0).normal(0, 0.02, VALUES.shape)
-    found = factor_probes.score_factors(codes, NAMES, VALUES)
+    results = factor_probes.score_factors(codes, NAMES, VALUES)
     for name in ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "factor_vae", "beta_vae"):
-        assert found[name][0] > 0.97, name
-    assert found["sap"][0] > 0.6 and {f"probe[{name}]" for name in NAMES} <= set(found)
-    assert all(low <= value + 1e-12 and value <= high + 1e-12 for value, low, high in found.values())
+        assert results[name][0] > 0.97, name
+    assert results["sap"][0] > 0.6 and {f"probe[{name}]" for name in NAMES} <= set(results)
+    assert all(low <= value + 1e-12 and value <= high + 1e-12 for value, low, high in results.values())
 
 
 def test_one_factor_has_no_score_that_asks_which():
     factors = np.stack([VALUES[:, 0], np.zeros(600, int)], axis=1)
-    found = factor_probes.score_factors(VALUES * 1.0, ("a", "b"), factors)
-    assert "factor_vae" not in found and "beta_vae" not in found and "probe[b]" not in found and "probe[a]" in found
+    results = factor_probes.score_factors(VALUES * 1.0, ("a", "b"), factors)
+    assert (
+        "factor_vae" not in results
+        and "beta_vae" not in results
+        and "probe[b]" not in results
+        and "probe[a]" in results
+    )
 
 
 def test_factors_of_a_data_set_by_its_labels():

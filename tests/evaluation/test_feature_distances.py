@@ -31,8 +31,8 @@ def test_frechet_of_known_normals():
 
 def test_frechet_with_fewer_samples_than_features():
     """Singular covariances give a finite, non-negative number."""
-    found = feature_distances.compute_frechet_distance(features(4, d=20), features(6, d=20, seed=3))
-    assert np.isfinite(found) and found > 0
+    results = feature_distances.compute_frechet_distance(features(4, d=20), features(6, d=20, seed=3))
+    assert np.isfinite(results) and results > 0
 
 
 def test_kid_is_the_unbiased_mmd_of_its_kernel():

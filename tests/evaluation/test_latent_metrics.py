@@ -23,23 +23,23 @@ def test_collapse_report_of_units_that_are_known():
     kl = latent_statistics.compute_kl_per_dimension(mean, log_stddev)
     own = 0.5 * ((mean[:, 0] ** 2).mean() + 0.25 - 1) - np.log(0.5)
     np.testing.assert_allclose(kl, [own, 0.5 * (0.25 - 1) - np.log(0.5), 0.0], atol=1e-12)
-    found = latent_statistics.report_collapse(mean, kl)
+    results = latent_statistics.report_collapse(mean, kl)
     assert (
-        found["active_units_kl"] == 2
-        and found["collapsed_units"] == 1
+        results["active_units_kl"] == 2
+        and results["collapsed_units"] == 1
         and latent_statistics.count_active_units(mean) == 1
     )
-    assert found["collapse"] == "1 of 3 latent dimensions are not in use, 2 are"
-    assert found["kl_per_dimension"] == sorted(kl, reverse=True)
+    assert results["collapse"] == "1 of 3 latent dimensions are not in use, 2 are"
+    assert results["kl_per_dimension"] == sorted(kl, reverse=True)
     assert latent_statistics.report_collapse(np.zeros((5, 2)), np.zeros(2))["collapse"].startswith("complete")
     assert latent_statistics.report_collapse(mean[:, :1], kl[:1])["collapse"].startswith("none")
 
 
 def test_the_four_terms_are_the_elbo_and_two_of_them_the_rate():
     """1 - 2 - 3 - 4 = ELBO + log n and 2 + 4 = rate, whatever the numbers."""
-    found = latent_statistics.split_elbo(distortion=70.0, rate=12.0, nll=80.0, marginal_kl=7.0, count=100)
-    terms = [found[name] for name in ("log_px_ratio", "mutual_information", "kl_data", "marginal_kl")]
-    assert terms[0] - sum(terms[1:]) == pytest.approx(-82.0 + np.log(100)) and found["log_n"] == np.log(100)
+    results = latent_statistics.split_elbo(distortion=70.0, rate=12.0, nll=80.0, marginal_kl=7.0, count=100)
+    terms = [results[name] for name in ("log_px_ratio", "mutual_information", "kl_data", "marginal_kl")]
+    assert terms[0] - sum(terms[1:]) == pytest.approx(-82.0 + np.log(100)) and results["log_n"] == np.log(100)
     assert terms[1] + terms[3] == pytest.approx(12.0)
 
 
@@ -52,9 +52,9 @@ def test_the_terms_of_the_exact_linear_model():
     count = 4000
     x, model = draw_data(count), build_linear_model()
     images = as_images(x).numpy()
-    found = score_images(model, images, samples=20)
+    results = score_images(model, images, samples=20)
     mean, log_stddev = latent_statistics.encode_images(model, images)
-    rows = {name: found[name].mean() for name in ("rate", "distortion")} | {"nll": -found["bound"].mean()}
+    rows = {name: results[name].mean() for name in ("rate", "distortion")} | {"nll": -results["bound"].mean()}
     kl = estimate_marginal_kl(mean, log_stddev, None, rate=rows["rate"]).kl
     surgery = latent_statistics.split_elbo(rows["distortion"], rows["rate"], rows["nll"], kl, count)
     truth = -0.5 * np.log(POSTERIOR_VARIANCE).sum()
@@ -68,26 +68,28 @@ def test_the_terms_of_the_exact_linear_model():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Two epochs of GECO on 300 of scikit-learn's digits."""
-    place = str(tmp_path_factory.mktemp("evaluate"))
-    return tfvae.train(objective="geco:kappa=2", dataset="digits", arch="mlp:widths=16,latent=4", epochs=2, limit=300,
-                       likelihood="gaussian:sigma=0.5", run_dir=place + "/run", root=place)  # fmt: skip
+    folder = str(tmp_path_factory.mktemp("evaluate"))
+    parts = {"arch": "mlp:widths=16,latent=4", "likelihood": "gaussian:sigma=0.5"}
+    return tfvae.train(
+        objective="geco:kappa=2", dataset="digits", epochs=2, limit=300, run_dir=folder + "/run", root=folder, **parts
+    )
 
 
 @pytest.fixture(scope="module")
-def found(run):
+def results(run):
     return evaluate(run.path, samples=5)
 
 
-def test_every_number_has_its_interval(found):
-    for name in ("elbo", "nll", "bits_per_dim", "rate", "distortion", "distortion_optimal_sigma", "sq_err", "psnr",
-                 "distortion_unit_sigma", "marginal_kl", "mutual_information", "mmd", "hole_mass", "reverse_kl",
-                 "overlap_prior", "overlap_posterior", "decoder_gap_prior", "decoder_gap_posterior",
-                 "probe[labels]"):  # fmt: skip
-        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name
-    assert "ssim" not in found  # of 8 x 8 pixels
-    assert found["hole_posteriors"] == 300 and found["marginal_posteriors"] == found["images"]
-    half = 1.959964 * found["nll_standard_error"]
-    assert found["nll_high"] == pytest.approx(found["nll"] + half)
+def test_every_number_has_its_interval(results):
+    means = "elbo nll bits_per_dim rate distortion distortion_optimal_sigma distortion_unit_sigma sq_err psnr"
+    latents = "marginal_kl mutual_information mmd probe[labels]"
+    holes = "hole_mass reverse_kl overlap_prior overlap_posterior decoder_gap_prior decoder_gap_posterior"
+    for name in f"{means} {latents} {holes}".split():
+        assert results[f"{name}_low"] <= results[name] <= results[f"{name}_high"], name
+    assert "ssim" not in results  # of 8 x 8 pixels
+    assert results["hole_posteriors"] == 300 and results["marginal_posteriors"] == results["images"]
+    half = 1.959964 * results["nll_standard_error"]
+    assert results["nll_high"] == pytest.approx(results["nll"] + half)
 
 
 @pytest.mark.parametrize(("steps", "known"), [(1, True), (2, False)])
@@ -103,33 +105,33 @@ def test_the_marginal_kl_is_measured_where_q_is_one_normal(steps, known):
     assert ("marginal_kl" in rows) is known
 
 
-def test_rows_agree_with_each_other(found):
+def test_rows_agree_with_each_other(results):
     """Identities: distortion at sigma 1, bits/dim's interval, surgery and rate, collapse and KL."""
-    assert found["distortion_unit_sigma"] == pytest.approx(found["sq_err"] / 2 + 32 * np.log(2 * np.pi))
+    assert results["distortion_unit_sigma"] == pytest.approx(results["sq_err"] / 2 + 32 * np.log(2 * np.pi))
     assert compute_gaussian_distortion(2.0, 0.25, 3) == pytest.approx(4 + 1.5 * np.log(np.pi / 2))
-    assert found["rate"] == pytest.approx(found["marginal_kl"] + found["mutual_information"])
-    assert sum(found["kl_per_dimension"]) == pytest.approx(found["rate"], rel=1e-4)
-    assert len(found["marginal_kl_per_dimension"]) == 4 and found["mutual_information"] <= np.log(found["images"])
-    assert found["marginal_kl_moments"] < found["marginal_kl_high"]
+    assert results["rate"] == pytest.approx(results["marginal_kl"] + results["mutual_information"])
+    assert sum(results["kl_per_dimension"]) == pytest.approx(results["rate"], rel=1e-4)
+    assert len(results["marginal_kl_per_dimension"]) == 4 and results["mutual_information"] <= np.log(results["images"])
+    assert results["marginal_kl_moments"] < results["marginal_kl_high"]
 
 
-def test_the_text_has_every_group_with_units(found):
-    shown = metric_tables.format_metrics(found)
+def test_the_text_has_every_group_with_units(results):
+    text = metric_tables.format_metrics(results)
     for title in metric_types.GROUPS[:6]:
-        assert f"\n{title}\n" in shown
-    line = next(line for line in shown.splitlines() if line.startswith("  elbo "))
-    assert " to " in line and line.endswith("nats per image") and f"{found['elbo']:.6g}" in line
-    assert "  re<=2 " in shown and "violation" in shown and "of 4, by KL" in shown and "300 posteriors" in shown
-    assert "_low" not in shown and "{" not in shown
+        assert f"\n{title}\n" in text
+    line = next(line for line in text.splitlines() if line.startswith("  elbo "))
+    assert " to " in line and line.endswith("nats per image") and f"{results['elbo']:.6g}" in line
+    assert "  re<=2 " in text and "violation" in text and "of 4, by KL" in text and "300 posteriors" in text
+    assert "_low" not in text and "{" not in text
 
 
-def test_every_key_of_the_results_is_registered(found):
+def test_every_key_of_the_results_is_registered(results):
     """Each number is a metric with a definition; each metric has one; the ends of intervals belong to one."""
     circumstances = {"run", "split", "images", "samples", "constraints", "seconds", "elbo_surgery"}
-    for name in found.keys() - circumstances:
+    for name in results.keys() - circumstances:
         metric = metrics.find_metric(re.sub("_(low|high)$", "", name))
         assert metric.description and metric.section == ""
-    for name in found["elbo_surgery"]:
+    for name in results["elbo_surgery"]:
         assert metrics.find_metric(name, "elbo_surgery").group == metric_types.SURGERY
     assert all(metric.group in ("", *metric_types.GROUPS) for metric in metrics.METRICS)
     assert len({(metric.section, metric.name) for metric in metrics.METRICS}) == len(metrics.METRICS)
@@ -137,12 +139,12 @@ def test_every_key_of_the_results_is_registered(found):
         metrics.find_metric("elbow")
 
 
-def test_values_of_metrics_are_read_with_their_intervals(found):
-    by_name = {(value.metric.section, value.name): value for value in metric_tables.read_metric_values(found)}
+def test_values_of_metrics_are_read_with_their_intervals(results):
+    by_name = {(value.metric.section, value.name): value for value in metric_tables.read_metric_values(results)}
     elbo, probe = by_name["", "elbo"], by_name["", "probe[labels]"]
-    assert elbo.value == found["elbo"] and elbo.interval == (found["elbo_low"], found["elbo_high"])
-    assert probe.metric.name == "probe" and probe.interval[1] == found["probe[labels]_high"]
-    assert by_name["elbo_surgery", "log_n"].value == found["elbo_surgery"]["log_n"]
+    assert elbo.value == results["elbo"] and elbo.interval == (results["elbo_low"], results["elbo_high"])
+    assert probe.metric.name == "probe" and probe.interval[1] == results["probe[labels]_high"]
+    assert by_name["elbo_surgery", "log_n"].value == results["elbo_surgery"]["log_n"]
     assert by_name["", "active_units"].interval is None and "elbo_low" not in {name for _, name in by_name}
 
 
@@ -152,7 +154,7 @@ def test_the_documentations_table_is_that_of_the_registry():
 
 
 def test_groups_that_do_not_fit_are_left_out(tiny, images):
-    """A sequence of latents has no closed q(z); a model told its beta no one prior match; neither has holes."""
+    """A sequence of latents has no closed q(z); with beta as a condition no single prior matches; neither has holes."""
     ladder = tiny(arch="ladder:levels=2,hidden=4,latent=2")
     mean, log_stddev = latent_statistics.encode_images(ladder, images(12))
     assert (
@@ -166,10 +168,10 @@ def test_groups_that_do_not_fit_are_left_out(tiny, images):
         "mmd_high",
         "mmd_codes",
     }
-    told = tiny("beta", condition="beta:0.1-10")
+    conditioned = tiny("beta", condition="beta:0.1-10")
     assert (
-        latent_metrics.measure_mmd(told, images(12), np.zeros(12, int), 0)
-        == hole_metrics.measure_holes(told, images(12), 0)
+        latent_metrics.measure_mmd(conditioned, images(12), np.zeros(12, int), 0)
+        == hole_metrics.measure_holes(conditioned, images(12), 0)
         == {}
     )
     mixture = tiny(prior="mixture:components=2")

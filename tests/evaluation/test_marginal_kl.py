@@ -33,9 +33,9 @@ def test_marginal_kl_of_a_mixture_with_a_known_answer():
         return q * (np.log(q) - stats.norm.logpdf(z))
 
     truth = integrate.quad(integrand, -8, 8, points=list(mean), limit=200)[0]
-    found = estimate_marginal_kl(mean[:, None], np.log(stddev)[:, None], log_prior(1), draws=20_000)
-    assert abs(found.kl - truth) < 4.5 * found.standard_error and found.standard_error < 0.02 * truth
-    assert found.posteriors == 3
+    results = estimate_marginal_kl(mean[:, None], np.log(stddev)[:, None], log_prior(1), draws=20_000)
+    assert abs(results.kl - truth) < 4.5 * results.standard_error and results.standard_error < 0.02 * truth
+    assert results.posteriors == 3
 
 
 @pytest.mark.parametrize("count", [1_000, 10_000])
@@ -48,15 +48,15 @@ def test_marginal_kl_of_an_exact_model_is_nearly_zero(count):
     a = 0.95
     mean = a * np.random.default_rng(1).normal(size=(count, 1))
     log_stddev = np.full((count, 1), 0.5 * np.log(1 - a**2))
-    found = estimate_marginal_kl(mean, log_stddev, log_prior(1), draws=20_000)
+    results = estimate_marginal_kl(mean, log_stddev, log_prior(1), draws=20_000)
     bias = (1 / (1 - a**2) - 1) / (2 * count)
-    assert -5 * found.standard_error < found.kl < 3 * bias + 5 * found.standard_error
+    assert -5 * results.standard_error < results.kl < 3 * bias + 5 * results.standard_error
 
 
 def test_one_posterior_is_the_closed_form():
     """n = 1: the ordinary KL of two normals. 4.5 standard errors: false alarms 7e-6."""
-    found = estimate_marginal_kl(np.array([[1.0, -0.5]]), np.log([[0.5, 2.0]]), log_prior(2), draws=20_000)
+    results = estimate_marginal_kl(np.array([[1.0, -0.5]]), np.log([[0.5, 2.0]]), log_prior(2), draws=20_000)
     truth = 0.5 * ((1 + 0.25) + (0.25 + 4.0) - 2 - np.log(0.25 * 4.0))
-    assert abs(found.kl - truth) < 4.5 * found.standard_error
+    assert abs(results.kl - truth) < 4.5 * results.standard_error
     with pytest.raises(UsageError, match="draws >= 2"):
         estimate_marginal_kl(np.zeros((2, 2)), np.zeros((2, 2)), log_prior(2), draws=1)

@@ -33,20 +33,20 @@ def test_weights_are_those_of_a_slow_loop(monkeypatch):
     for room, dense in ((4_000_000, 0.03), (20, 0.0), (20, 2.0)):
         monkeypatch.setattr(marginal_kl, "MAX_NUMBERS_IN_MEMORY", room)
         monkeypatch.setattr(posterior_holes, "MIN_DENSE_SHARE", dense)
-        found = posterior_holes.compute_posterior_weights(z, mean, log_stddev, x)
-        np.testing.assert_allclose(found.log_q, log_q, rtol=1e-10)
-        np.testing.assert_allclose(found.overlap, overlap, rtol=1e-10)
-        np.testing.assert_allclose(found.optimum, optimum, rtol=1e-9, atol=1e-12)
+        results = posterior_holes.compute_posterior_weights(z, mean, log_stddev, x)
+        np.testing.assert_allclose(results.log_q, log_q, rtol=1e-10)
+        np.testing.assert_allclose(results.overlap, overlap, rtol=1e-10)
+        np.testing.assert_allclose(results.optimum, optimum, rtol=1e-9, atol=1e-12)
     assert posterior_holes.compute_posterior_weights(z, mean, log_stddev).optimum is None
 
 
 def test_identical_posteriors_overlap_wholly_and_leave_no_hole():
     """n equal posteriors: exp(H) = n, g* the mean image; equal to the prior, log q / p = 0 everywhere."""
     z, x = np.random.default_rng(0).normal(size=(50, 2)), np.arange(12.0).reshape(6, 2)
-    found = posterior_holes.compute_posterior_weights(z, np.zeros((6, 2)), np.zeros((6, 2)), x)
-    np.testing.assert_allclose(found.overlap, 6.0, rtol=1e-12)
-    np.testing.assert_allclose(found.optimum, np.tile(x.mean(0), (50, 1)), rtol=1e-12)
-    log_ratio = found.log_q - stats.norm.logpdf(z).sum(1)
+    results = posterior_holes.compute_posterior_weights(z, np.zeros((6, 2)), np.zeros((6, 2)), x)
+    np.testing.assert_allclose(results.overlap, 6.0, rtol=1e-12)
+    np.testing.assert_allclose(results.optimum, np.tile(x.mean(0), (50, 1)), rtol=1e-12)
+    log_ratio = results.log_q - stats.norm.logpdf(z).sum(1)
     np.testing.assert_allclose(log_ratio, 0.0, atol=1e-12)
     assert posterior_holes.estimate_hole_mass(log_ratio)[0] == 0.0
 
@@ -55,9 +55,9 @@ def test_disjoint_posteriors_have_each_z_for_themselves():
     """40 stddevs apart: at draws of each the overlap is 1 and g* that image."""
     mean = 4.0 * np.array([[-1.0], [0.0], [1.0]])
     z, x = np.repeat(mean, 30, axis=0) + 0.1 * np.random.default_rng(0).normal(size=(90, 1)), np.eye(3)
-    found = posterior_holes.compute_posterior_weights(z, mean, np.full((3, 1), np.log(0.1)), x)
-    np.testing.assert_allclose(found.overlap, 1.0, rtol=1e-12)
-    np.testing.assert_allclose(found.optimum, np.repeat(x, 30, axis=0), atol=1e-12)
+    results = posterior_holes.compute_posterior_weights(z, mean, np.full((3, 1), np.log(0.1)), x)
+    np.testing.assert_allclose(results.overlap, 1.0, rtol=1e-12)
+    np.testing.assert_allclose(results.optimum, np.repeat(x, 30, axis=0), atol=1e-12)
 
 
 def test_hole_mass_of_two_narrow_posteriors_is_that_of_an_integral():
@@ -69,16 +69,16 @@ def test_hole_mass_of_two_narrow_posteriors_is_that_of_an_integral():
 
     grid = np.linspace(-8, 8, 400_001)
     z = np.random.default_rng(0).normal(size=(20_000, 1))
-    found = posterior_holes.compute_posterior_weights(z, mean, log_stddev).log_q - stats.norm.logpdf(z[:, 0])
+    results = posterior_holes.compute_posterior_weights(z, mean, log_stddev).log_q - stats.norm.logpdf(z[:, 0])
     for threshold in (posterior_holes.HOLE_THRESHOLD, -1.0):
         with np.errstate(divide="ignore"):
             inside = log_ratio(grid) < threshold
         truth = (stats.norm.pdf(grid) * inside).sum() * (grid[1] - grid[0])
-        share, low, high = posterior_holes.estimate_hole_mass(found, threshold=threshold)
+        share, low, high = posterior_holes.estimate_hole_mass(results, threshold=threshold)
         assert 0.1 < truth < 0.9 and abs(share - truth) < 4.5 * np.sqrt(truth * (1 - truth) / 20_000)
         assert low < share < high
     with pytest.raises(UsageError, match="threshold <= 0"):
-        posterior_holes.estimate_hole_mass(found, threshold=0.1)
+        posterior_holes.estimate_hole_mass(results, threshold=0.1)
 
 
 def test_overlap_of_three_posteriors_is_that_of_an_integral():
@@ -92,10 +92,10 @@ def test_overlap_of_three_posteriors_is_that_of_an_integral():
 
     truth = integrate.quad(integrand, -4, 6, points=list(mean), limit=200)[0]
     which, noise = np.arange(20_001) % 3, np.random.default_rng(0).normal(size=20_001)
-    found = posterior_holes.compute_posterior_weights(
+    results = posterior_holes.compute_posterior_weights(
         (mean[which] + stddev[which] * noise)[:, None], mean[:, None], np.log(stddev)[:, None]
     )
-    assert abs(found.overlap.mean() - truth) < 4.5 * found.overlap.std() / np.sqrt(20_001)
+    assert abs(results.overlap.mean() - truth) < 4.5 * results.overlap.std() / np.sqrt(20_001)
     assert 1.1 < truth < 2.9
 
 
@@ -106,9 +106,9 @@ def test_the_overlap_of_codes_is_what_the_mutual_information_lacks():
     assert which.shape == (20_000,)
     entropy = np.log(posterior_holes.compute_posterior_weights(z, mean, log_stddev).overlap)
     kl = 0.5 * (mean**2 + np.exp(2 * log_stddev) - 1 - 2 * log_stddev).sum(1).mean()
-    found = marginal_kl.estimate_marginal_kl(mean, log_stddev, None, draws=20_000, rate=kl)
-    error = np.hypot(found.standard_error, entropy.std() / np.sqrt(20_000))
-    assert abs((kl - found.kl) - (np.log(50) - entropy.mean())) < 4.5 * error
+    results = marginal_kl.estimate_marginal_kl(mean, log_stddev, None, draws=20_000, rate=kl)
+    error = np.hypot(results.standard_error, entropy.std() / np.sqrt(20_000))
+    assert abs((kl - results.kl) - (np.log(50) - entropy.mean())) < 4.5 * error
 
 
 def test_the_gap_is_what_the_decoder_loses():
@@ -116,11 +116,11 @@ def test_the_gap_is_what_the_decoder_loses():
     mean, log_stddev = gaussians()
     draw = np.random.default_rng(2)
     z, x, g = draw.normal(size=(30, 3)), draw.uniform(size=(7, 5)), draw.uniform(size=(30, 5))
-    found = posterior_holes.compute_posterior_weights(z, mean, log_stddev, x)
+    results = posterior_holes.compute_posterior_weights(z, mean, log_stddev, x)
     w = np.exp(marginal_kl.make_log_posteriors(mean, log_stddev)(z))
     w /= w.sum(1, keepdims=True)
-    of_g, of_optimum = ((w * ((x[None] - y[:, None]) ** 2).sum(-1)).sum(1) for y in (g, found.optimum))
-    np.testing.assert_allclose(posterior_holes.compute_decoder_gap(g, found.optimum), of_g - of_optimum, rtol=1e-9)
+    of_g, of_optimum = ((w * ((x[None] - y[:, None]) ** 2).sum(-1)).sum(1) for y in (g, results.optimum))
+    np.testing.assert_allclose(posterior_holes.compute_decoder_gap(g, results.optimum), of_g - of_optimum, rtol=1e-9)
 
 
 class Points:
@@ -147,12 +147,12 @@ class Points:
 def test_rows_of_a_model_that_is_known():
     """Codes on a grid 0.5 apart, stddev 0.01: overlap 1 at codes, |g - g*|^2 = 2 (0.5^2 + 0.01^2) up to noise there."""
     grid = np.stack(np.meshgrid(*[np.linspace(-4, 4, 17)] * 2), axis=-1).reshape(-1, 1, 2, 1).astype(np.float32)
-    found = hole_metrics.measure_holes(Points(), grid, 0)
-    assert found["hole_posteriors"] == 289 and found["hole_draws"] == posterior_holes.DRAWS
-    assert found["overlap_posterior"] == pytest.approx(1.0, abs=1e-9)
+    results = hole_metrics.measure_holes(Points(), grid, 0)
+    assert results["hole_posteriors"] == 289 and results["hole_draws"] == posterior_holes.DRAWS
+    assert results["overlap_posterior"] == pytest.approx(1.0, abs=1e-9)
     # E (0.5 + e)^2 twice, 2000 draws: 4.5 standard errors of 4 * 0.5^2 * 0.01^2 a dimension
-    assert found["decoder_gap_posterior"] == pytest.approx(0.5 + 2e-4, abs=4.5 * np.sqrt(2) * 0.01 / np.sqrt(2000))
-    assert found["hole_mass"] > 0.95  # discs of a few hundredths in squares of 1/2
+    assert results["decoder_gap_posterior"] == pytest.approx(0.5 + 2e-4, abs=4.5 * np.sqrt(2) * 0.01 / np.sqrt(2000))
+    assert results["hole_mass"] > 0.95  # discs of a few hundredths in squares of 1/2
     # z ~ p lies evenly in its square of side 1/2 around the nearest code: E|z + 1/2 - x|^2; 5% for 2,000 draws
-    assert found["decoder_gap_prior"] == pytest.approx(2 * (0.25 + 1 / 48), rel=0.05)
-    assert found["decoder_gap_prior_low"] < found["decoder_gap_prior"] < found["decoder_gap_prior_high"]
+    assert results["decoder_gap_prior"] == pytest.approx(2 * (0.25 + 1 / 48), rel=0.05)
+    assert results["decoder_gap_prior_low"] < results["decoder_gap_prior"] < results["decoder_gap_prior_high"]

@@ -12,7 +12,7 @@ def slow_ssim(x, g):
     u = np.arange(11) - 5.0
     window = np.exp(-(u**2) / (2 * 1.5**2))
     window = np.outer(window, window) / window.sum() ** 2
-    found = []
+    results = []
     for c in range(x.shape[2]):
         for i in range(x.shape[0] - 10):
             for j in range(x.shape[1] - 10):
@@ -21,8 +21,8 @@ def slow_ssim(x, g):
                 va, vb = (window * (a - m) ** 2).sum(), (window * (b - n) ** 2).sum()
                 cross = (window * (a - m) * (b - n)).sum()
                 c1, c2 = 0.01**2, 0.03**2
-                found.append((2 * m * n + c1) * (2 * cross + c2) / ((m**2 + n**2 + c1) * (va + vb + c2)))
-    return np.mean(found)
+                results.append((2 * m * n + c1) * (2 * cross + c2) / ((m**2 + n**2 + c1) * (va + vb + c2)))
+    return np.mean(results)
 
 
 @pytest.mark.parametrize("shape", [(16, 13, 1), (12, 12, 3)])
@@ -50,12 +50,12 @@ def test_psnr_in_closed_form():
 
 @pytest.mark.parametrize("condition", ["", "labels", "inpaint:left"])
 def test_of_a_model_they_are_those_of_its_mean_reconstructions(condition, tiny, images):
-    """12 x 12 pixels have an SSIM, 8 x 8 only a PSNR; labels and shown parts are told."""
+    """12 x 12 pixels have an SSIM, 8 x 8 only a PSNR; labels and visible parts are conditions."""
     shape = (12, 12, 1)
     model, x, labels = tiny(image_shape=shape, condition=condition, classes=3), images(7, shape), np.arange(7) % 3
-    found = reconstruction_quality.measure_reconstruction_errors(model, x, labels)
-    told = {"": None, "labels": labels, "inpaint:left": tf.constant(x / 255.0, tf.float32)}[condition]
-    g = model.decode(model.encode(tf.constant(x), told)[0], told).numpy()
-    np.testing.assert_allclose(found["psnr"], -10 * np.log10(((x / 255.0 - g) ** 2).mean((1, 2, 3))), rtol=1e-4)
-    assert found["ssim"].shape == (7,)
+    results = reconstruction_quality.measure_reconstruction_errors(model, x, labels)
+    values = {"": None, "labels": labels, "inpaint:left": tf.constant(x / 255.0, tf.float32)}[condition]
+    g = model.decode(model.encode(tf.constant(x), values)[0], values).numpy()
+    np.testing.assert_allclose(results["psnr"], -10 * np.log10(((x / 255.0 - g) ** 2).mean((1, 2, 3))), rtol=1e-4)
+    assert results["ssim"].shape == (7,)
     assert set(reconstruction_quality.measure_reconstruction_errors(tiny(), images(3))) == {"psnr"}

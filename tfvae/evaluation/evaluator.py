@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +17,11 @@ from tfvae.evaluation.latent_metrics import measure_active_units, measure_margin
 from tfvae.evaluation.likelihood_metrics import measure_constraints, measure_likelihood, measure_rate_and_distortion
 from tfvae.evaluation.sample_distances import check_sample_count, measure_sample_quality
 from tfvae.models import latent_statistics
+from tfvae.runtime import files
 from tfvae.training import trainer
 from tfvae.training.run_folder import Run, open_run
 
 SPLITS = ("train", "validation", "test")
-
-
-def open_run_once(run: Run | str | os.PathLike[str]) -> Run:
-    """Return the run itself, or the run in the folder at a path."""
-    return run if isinstance(run, Run) else open_run(run)
 
 
 def load_evaluation_split(run: Run, split: str, limit: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +43,7 @@ def load_evaluation_split(run: Run, split: str, limit: int) -> tuple[np.ndarray,
 
 
 def evaluate(
-    run: Run | str | os.PathLike[str],
+    run: Run | files.PathLike,
     split: str = "test",
     samples: int = 100,
     limit: int = 0,
@@ -72,17 +67,18 @@ def evaluate(
         pictures: how many samples to compare with the images of the split; 0: none.
         say: called with a line before anything that takes long.
         extractor: whose features compare them: ``lenet``, ``inception``, or the path of a SavedModel.
-        trust: load a SavedModel that tfvae cannot vouch for.
+        trust: load a SavedModel that tfvae cannot vouch for, and code that the config of a run from elsewhere names.
 
     Raises:
         UsageError: not a run, an unknown split, or one without images.
+        UntrustedError: the run or the SavedModel is from elsewhere, without `trust`.
 
     Example:
         >>> tfvae.evaluate("runs/latest", samples=1000)["nll"]  # doctest: +SKIP
     """
     begun = time.perf_counter()
-    run = open_run_once(run)
-    config, model = run.config, trainer.load_run(run.path)
+    run = open_run(run)
+    config, model = run.config, trainer.load_run(run, trust_code=trust)
     images, labels = load_evaluation_split(run, split, limit)
     if pictures:  # what may be missing is reported before anything takes long
         check_sample_count(pictures, len(images))
@@ -94,10 +90,7 @@ def evaluate(
     means = measure_likelihood(model, images, labels, scores, samples, seed, config.xla)
     means |= measure_rate_and_distortion(model, images, labels, scores, training_mse)
     return {
-        "run": str(run.path),
-        "split": split,
-        "images": len(images),
-        "samples": samples,
+        **{"run": str(run.path), "split": split, "images": len(images), "samples": samples},
         **means,
         **measure_active_units(model, mean, log_stddev),
         **measure_marginal_kl(model, mean, log_stddev, means, seed),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError
-from tfvae.evaluation.evaluator import open_run_once
 from tfvae.models.conditions import RangeCondition
 from tfvae.models.vae import VAE
 from tfvae.plots.planes import draw_information_plane, find_lower_hull
@@ -20,19 +18,20 @@ from tfvae.runtime.random_streams import SeedStream
 from tfvae.runtime.tables import format_csv
 from tfvae.training import trainer
 from tfvae.training.engine import uses_xla
-from tfvae.training.run_folder import Run
+from tfvae.training.run_folder import Run, open_run
 
 IMAGES_AT_ONCE = 200
 BATCH_STREAM = 3  # below the seed of the curve
 
 
 def measure_rate_distortion_curve(
-    run: Run | str | os.PathLike[str],
+    run: Run | files.PathLike,
     points: int = 9,
     split: str = "test",
     limit: int = 0,
     seed: int = 0,
     values: Iterable[float] | None = None,
+    trust: bool = False,
 ) -> list[dict[str, float]]:
     """Return one row of means over images for each value of the condition.
 
@@ -43,6 +42,7 @@ def measure_rate_distortion_curve(
         limit: the first N images; 0: all.
         seed: of the draws z ~ q(z|x).
         values: of the condition, in place of `points`.
+        trust: load code that the config of a run from elsewhere names.
 
     Returns:
         Rows of ``beta`` or ``kappa``, ``rate``, ``distortion``, ``elbo`` (nats per image), ``sq_err`` (pixels in
@@ -54,7 +54,7 @@ def measure_rate_distortion_curve(
     Example:
         >>> measure_rate_distortion_curve("runs/latest", points=3)  # doctest: +SKIP
     """
-    run, model, condition = open_range_conditioned_run(run)
+    run, model, condition = open_range_conditioned_run(run, trust)
     images = trainer.load_split(run.config, split)[0]
     images = images[: limit or None]
     measure_batch = tf.function(
@@ -77,21 +77,26 @@ def measure_rate_distortion_curve(
     return rows
 
 
-def open_range_conditioned_run(run: Run | str | os.PathLike[str]) -> tuple[Run, VAE, RangeCondition]:
+def open_range_conditioned_run(run: Run | files.PathLike, trust: bool = False) -> tuple[Run, VAE, RangeCondition]:
     """Return the run, its model, and the condition on beta or kappa that the model was trained with.
 
     Raises:
         UsageError: the model was trained without such a condition.
     """
-    run = open_run_once(run)
-    model = trainer.load_run(run.path)
+    run = open_run(run)
+    model = trainer.load_run(run, trust_code=trust)
     if not isinstance(model.condition, RangeCondition):
         raise UsageError(f"Expected a run with --condition beta:LOW-HIGH or kappa:LOW-HIGH. Received: {run.path}.")
     return run, model, model.condition
 
 
 def draw_codes_along_range(
-    run: Run | str | os.PathLike[str], points: int = 5, split: str = "test", limit: int = 2000, seed: int = 0
+    run: Run | files.PathLike,
+    points: int = 5,
+    split: str = "test",
+    limit: int = 2000,
+    seed: int = 0,
+    trust: bool = False,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return draws of the aggregate posterior at several values of the condition: {title: (z [N, 2], labels [N])}.
 
@@ -105,11 +110,12 @@ def draw_codes_along_range(
         split: ``train``, ``validation`` or ``test``.
         limit: the first N images.
         seed: of the draws.
+        trust: load code that the config of a run from elsewhere names.
 
     Raises:
         UsageError: the model was not trained with condition=beta:... or kappa:...
     """
-    run, model, condition = open_range_conditioned_run(run)
+    run, model, condition = open_range_conditioned_run(run, trust)
     images, labels = (array[:limit] for array in trainer.load_split(run.config, split))
     values = np.geomspace(condition.low, condition.high, points)
     posteriors = [[part.numpy() for part in model.encode(tf.constant(images), float(value))] for value in values]
