@@ -16,8 +16,9 @@ COUNTS = {"Parnas": 22, "Kuzina": 11, "Idler": 6, "Kim": 16, "Haseeb": 6}  # cla
 
 def read_sources(name):
     """Return the text of a recipe's Python files, its parts included."""
-    path = ROOT / "tfvae" / "experiments" / RECIPES[name].module
-    paths = sorted(path.glob("*.py")) if path.is_dir() else sorted(path.parent.glob(f"{path.name}*.py"))
+    folder, _, stem = f"experiments.{RECIPES[name].module}".rpartition(".")
+    pattern = f"{stem}*.py" if folder == "experiments" else "*.py"
+    paths = (ROOT / "tfvae" / folder.replace(".", "/")).glob(pattern)
     return "".join(path.read_text() for path in paths)
 
 

@@ -73,7 +73,7 @@ def create_finished_run(config, root, name="made-elsewhere", status="finished"):
 def test_settings_become_a_config_with_all_images_for_training():
     """Options that are the defaults go, as the command line writes them; quick only cuts epochs and images."""
     full = labs.build_config(TINY | {"objective": "geco:kappa=4,rate=0.01"})
-    assert (full.objective, full.validation, full.epochs) == ("geco:rate=0.01", 0.0, 1)
+    assert (full.objective, full.validation, full.epochs) == ("geco:multiplier_learning_rate=0.01", 0.0, 1)
     quick = labs.build_config({"epochs": 60, "limit": 0, "validation": 0.1}, quick=True)
     assert (quick.epochs, quick.limit, quick.validation) == (2, 2000, 0.1)
     assert labs.build_config(TINY, quick=True) == labs.build_config(TINY)  # smaller already

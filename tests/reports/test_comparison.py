@@ -58,7 +58,7 @@ def test_what_differs():
     ]
     assert comparison.find_differing_settings([Config(), Config()]) == [{}, {}]
     one, two = comparison.find_differing_settings(
-        [Config(objective="geco:rate=0.1"), Config(objective="geco:rate=0.2")]
+        [Config(objective="own.losses.Loss:rate=0.1"), Config(objective="own.losses.Loss:rate=0.2")]
     )
     assert (one, two) == ({"option rate": 0.1}, {"option rate": 0.2})  # `rate` is a score
 
@@ -180,7 +180,8 @@ def test_mistakes(trained, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     empty = tmp_path / "empty"
     empty.mkdir()
-    (empty / "config.json").write_text((trained[0].path / "config.json").read_text())
+    for name in ("config.json", "env.json"):
+        (empty / name).write_text((trained[0].path / name).read_text())
     (empty / "STATUS").write_text("stopped\n")
     for argv, code, text in (
         (["no"], 2, "run folder"),

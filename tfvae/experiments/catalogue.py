@@ -15,7 +15,8 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "theory": Recipe(
-        "theory", "fixed points, partitions, phase transitions, kernel PCA, energy levels (Parnas and Shazman)"
+        "theory.theory_page",
+        "fixed points, partitions, phase transitions, kernel PCA, energy levels (Parnas and Shazman)",
     ),
     "geco-kappa": Recipe(
         "geco_kappa",

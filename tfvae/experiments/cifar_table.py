@@ -28,7 +28,7 @@ FIXED = {
 MODELS = {
     "VAE": {"objective": "beta:beta=1", "epochs": 8},
     "beta-VAE 0.5": {"objective": "beta:beta=0.5", "epochs": 8},
-    "GECO": {"objective": f"geco:kappa={KAPPA:.6g},controller=log,rate=0.01", "epochs": 16},
+    "GECO": {"objective": f"geco:kappa={KAPPA:.6g},controller=log,multiplier_learning_rate=0.01", "epochs": 16},
 }
 PUBLISHED = {"VAE": (31.9662, 77.6570), "beta-VAE 0.5": (59.4998, 57.9653), "GECO": (383.0849, 11.4413)}
 IMAGES = 2000

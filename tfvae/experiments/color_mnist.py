@@ -21,7 +21,10 @@ FIXED = {
     "epochs": 12,
 }
 MODELS = {
-    "GECO": {"objective": f"geco:kappa={KAPPA:g},controller=log,rate=0.01", "likelihood": "gaussian:sigma=1.0"},
+    "GECO": {
+        "objective": f"geco:kappa={KAPPA:g},controller=log,multiplier_learning_rate=0.01",
+        "likelihood": "gaussian:sigma=1.0",
+    },
     "ELBO, learnt sigma": {"objective": "elbo", "likelihood": "gaussian:sigma=shared"},
 }
 IMAGES = 2000

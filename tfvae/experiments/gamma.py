@@ -154,7 +154,7 @@ def add_verdicts(lab, rows, means):
 
 
 def compute_loss(error, kl, gamma, dims=DIMS):
-    """Return |x - g|^2 / (2 gamma) + D/2 log(2 pi gamma) + KL, nats: half the objective of Dai et al., and a constant."""
+    """Return |x - g|^2 / (2 gamma) + D/2 log(2 pi gamma) + KL, nats: half the published objective, and a constant."""
     return compute_gaussian_distortion(np.asarray(error), gamma, dims) + np.asarray(kl)
 
 

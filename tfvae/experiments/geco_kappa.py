@@ -106,13 +106,13 @@ def compare_controllers(lab, traces):
         traces, "sq_err", lab.build_path("controllers-error.png"), log=True, hlines={"kappa^2": 16.0}
     )
     lab.add_picture(path, "Squared error of the four controllers, training images")
-    found = {row["run"]: row for row in rows}
-    metrics, paper = found["pi (default)"], found["paper"]
+    rows_by_run = {row["run"]: row for row in rows}
+    default, paper = rows_by_run["pi (default)"], rows_by_run["paper"]
     lab.add_verdict(
         "Parnas: GECO algorithm; Kuzina: GECO against VAE",
         "lambda grows too fast early with the published step",
-        paper["lambda peak"] > 100 * metrics["lambda peak"],
+        paper["lambda peak"] > 100 * default["lambda peak"],
         f"lambda's peak is {paper['lambda peak']:.3g} with the step lambda exp(alpha C), "
-        f"{metrics['lambda peak']:.3g} with the default controller; KL after it {paper['KL']:.1f} and "
-        f"{metrics['KL']:.1f}",
+        f"{default['lambda peak']:.3g} with the default controller; KL after it {paper['KL']:.1f} and "
+        f"{default['KL']:.1f}",
     )

@@ -129,7 +129,7 @@ class Lab:
             trials[label] = Trial(config, f"{self.name}: {label}", find_run_folder(config, self.root))
         waiting = {trial.path: trial for trial in trials.values() if trial.status != "finished"}
         with StopSignal() as stop:
-            failed = train_trials(waiting.values(), self.jobs, self.root, stop, self.say)
+            failed = train_trials(list(waiting.values()), self.jobs, self.root, stop, self.say)
         if stop():
             raise TrainingStopped("stopped and saved; the same command goes on.")
         if failed:

@@ -68,9 +68,9 @@ def add_pictures(lab, runs, samples):
     lab.add_picture(path, "Samples, mean images, two rows of each size")
     images = trainer.load_split(next(iter(runs.values())).config, "test")[0][:COLUMNS]
     x = tf.constant(images, tf.float32) / 255
-    again = [load.load(one.path).reconstruct(x, (1, 1)).numpy() for one in runs.values()]
+    reconstructions = [load.load(one.path).reconstruct(x, (1, 1)).numpy() for one in runs.values()]
     path = grids.draw_image_grid(
-        np.concatenate([x.numpy(), *again]),
+        np.concatenate([x.numpy(), *reconstructions]),
         lab.build_path("reconstructions.png"),
         COLUMNS,
         row_labels=["test images", *runs],

@@ -90,7 +90,7 @@ def add_pictures(lab, runs):
 def add_verdicts(lab, rows, last, beta_kl):
     """Add the verdicts; `last`: training rows, `beta_kl`: KL of the beta-VAE at GECO's training error."""
     target, geco, both = KAPPA**2, last["GECO"], last["GECO+IWAE"]
-    own = both["constraint"] + target
+    weighted_error = both["constraint"] + target
     lab.add_verdict(
         "Kuzina: MNIST table; Kuzina: MNIST setting",
         "GECO meets kappa",
@@ -104,19 +104,19 @@ def add_verdicts(lab, rows, last, beta_kl):
         f"training KL {geco['rate']:.2f} against {beta_kl:.2f}",
     )
     few, many = f"L_{K}", f"L_{SAMPLES}"
-    ours, theirs = rows["GECO+IWAE"], rows["GECO"]
+    weighted, plain = rows["GECO+IWAE"], rows["GECO"]
     lab.add_verdict(
         "Kuzina: GECO+IWAE; Kuzina: GECO against VAE",
         f"GECO+IWAE's bound {few} is better than GECO's, the ELBO, at equal error",
-        ours[few] > theirs["ELBO"],
-        f"{ours[few]:.2f} against {theirs['ELBO']:.2f}; training error {own:.2f} under its weighted posterior, "
-        f"{geco['sq_err']:.2f}",
+        weighted[few] > plain["ELBO"],
+        f"{weighted[few]:.2f} against {plain['ELBO']:.2f}; training error {weighted_error:.2f} under its weighted "
+        f"posterior, {geco['sq_err']:.2f}",
     )
     lab.add_verdict(
         "Kuzina: GECO+IWAE; Kuzina: GECO against VAE",
         "and it is better by the same bounds of both, too",
-        ours[few] > theirs[few] and ours[many] > theirs[many],
-        f"{few} {ours[few]:.2f} against {theirs[few]:.2f}, {many} {ours[many]:.2f} against {theirs[many]:.2f}",
+        weighted[few] > plain[few] and weighted[many] > plain[many],
+        f"{few} {weighted[few]:.2f} against {plain[few]:.2f}, {many} {weighted[many]:.2f} against {plain[many]:.2f}",
     )
     errors = {name: rows[name]["Rec"] for name in ("GECO", "VAE", "beta-VAE 0.5")}
     lab.add_verdict(

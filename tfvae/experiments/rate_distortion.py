@@ -21,10 +21,8 @@ FIXED = {"dataset": "fashion_mnist", "likelihood": "gaussian:sigma=1.0", "schedu
 BETAS = np.geomspace(0.1, 10.0, 5)
 POINTS = 17  # of the curve, every fourth of which is one of BETAS
 KAPPAS = (3.0, 4.0, 5.0)
-CONDITIONED = {
-    "arch": f"{ARCH},conditioning=film",
-    "epochs": 100,
-}  # ranges wider than asked: an end is learnt from one side
+# trained on ranges wider than those that are used: an end is learnt from one side only
+CONDITIONED = {"arch": f"{ARCH},conditioning=film", "epochs": 100}
 RELATIVE_TOLERANCE = 0.03
 POSTERIOR_IMAGES = 2000  # test images of the posteriors
 

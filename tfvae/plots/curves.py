@@ -71,8 +71,8 @@ def _draw_line(ax: Axes, epochs: np.ndarray, values: np.ndarray, **style: Any) -
     """Draw a line with gaps where `values` are not finite, lone points as dots, and return what is drawn."""
     values = np.where(np.isfinite(values), values, np.nan)
     ax.plot(epochs, values, solid_capstyle="round", **style)
-    drawn = np.concatenate([[False], ~np.isnan(values), [False]])
-    lone = drawn[1:-1] & ~drawn[:-2] & ~drawn[2:]
+    is_drawn = np.concatenate([[False], ~np.isnan(values), [False]])
+    lone = is_drawn[1:-1] & ~is_drawn[:-2] & ~is_drawn[2:]
     ax.plot(epochs[lone], values[lone], linestyle="none", marker="o", markersize=4, color=style["color"])
     return values
 
