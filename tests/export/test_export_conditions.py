@@ -160,7 +160,7 @@ def test_warm_up_has_a_condition_that_is_accepted(name, root):
     assert seen == set(call)
 
 
-def test_manifest_and_card_say_what_it_is_told(root):
+def test_manifest_and_card_name_the_condition(root):
     about = {name: files.read_json(root / name / "1" / savedmodel.MANIFEST) for name in (*CASES, "none")}
     assert about[LABELS]["condition"] == {"name": "labels", "spec": "labels", "classes": 3}
     assert about[UPSAMPLE]["condition"] == {"name": "upsample", "spec": "upsample:2", "shape": list(SHAPE)}
@@ -168,10 +168,10 @@ def test_manifest_and_card_say_what_it_is_told(root):
     assert "condition" not in about["none"]
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
     cards = {name: model_card.format_model_card(found | rest, {}) for name, found in about.items()}
-    assert "told a condition: label of each image, 0 to 2; -1: not known." in cards[LABELS]
-    assert "told a condition: kappa of each image, 3.1 to 5.3." in cards[KAPPA]
+    assert "It takes a condition: label of each image, 0 to 2; -1: not known." in cards[LABELS]
+    assert "It takes a condition: kappa of each image, 3.1 to 5.3." in cards[KAPPA]
     assert "| `encode` | input | `condition` | float32 [free] | kappa of each image, 3.1 to 5.3 |" in cards[KAPPA]
-    assert "told" not in cards["none"] and "condition" not in cards["none"]
+    assert "condition" not in cards["none"]
 
 
 @pytest.mark.parametrize("name", [*CASES, "none"])

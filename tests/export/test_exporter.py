@@ -87,10 +87,10 @@ def test_the_newest_intact_checkpoint_is_exported(copy, quick, tmp_path):
     data = bytearray((newest / "state.npz").read_bytes())
     data[-100] ^= 1
     (newest / "state.npz").write_bytes(data)
-    said = []
-    folder = exporter.export_run(copy, tmp_path / "m", say=said.append)
+    warnings = []
+    folder = exporter.export_run(copy, tmp_path / "m", on_warning=warnings.append)
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert len(said) == 1 and newest.name in said[0] and manifest["epoch"] == 2
+    assert len(warnings) == 1 and newest.name in warnings[0] and manifest["epoch"] == 2
 
 
 def test_weights_that_are_not_finite_are_refused(run, tmp_path, monkeypatch):
@@ -139,7 +139,8 @@ def test_killed_half_way_there_is_no_version(run, tmp_path):
     """kill -9 when all files are there but the rename: what is left has no name that a server would take."""
     code = (
         "import os; from tfvae.runtime.environment import import_tensorflow; import_tensorflow();"
-        "from tfvae import export, storage; files.sync_folder = lambda path: os.kill(os.getpid(), 9);"
+        "from tfvae.export import exporter; from tfvae.runtime import files;"
+        "files.sync_folder = lambda path: os.kill(os.getpid(), 9);"
         f"exporter.export_run({str(run)!r}, {str(tmp_path / 'm')!r})"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -9
