@@ -13,6 +13,7 @@ from tfvae.cli import command_line, sweep_verb
 from tfvae.cli.arguments import parse_arguments, read_config
 from tfvae.cli.command_line import main
 from tfvae.cli.flags import split_values
+from tfvae.errors import UsageError
 from tfvae.training import sweep
 from tfvae.training.run_folder import create_run, open_run
 
@@ -73,6 +74,23 @@ def test_the_product_of_all_lists():
     assert [t.config.arch for t in found[::4]] == ["mlp:widths=8,latent=2", "conv", "mlp"]
     (only,) = trials("elbo")
     assert only.config == read_config(parse_arguments(["train", "elbo"])) and only.differs == "seed=0"
+
+
+def test_old_words_are_lists_too():
+    """--rate 0,0.01 are the default and 0.01, by the option's name of today; twice is refused."""
+    first, second = trials("geco", "--rate", "0,0.01", "--rate-warmup", "5", "--limit", "0")
+    assert [t.config.objective for t in (first, second)] == ["geco", "geco:multiplier_learning_rate=0.01"]
+    assert first.differs == "multiplier_learning_rate=none" and first.config.learning_rate_warmup == 5
+    assert first.config.limit is None
+    with pytest.raises(UsageError, match="also as rate"):
+        trials("geco", "--rate", "0.1", "--multiplier-learning-rate", "0.2")
+
+
+def test_an_objective_of_the_users_own_is_swept_over_settings():
+    found = trials("my_losses.FreeBits:floor=4", "--seed", "0,1")
+    assert [(t.config.objective, t.config.seed) for t in found] == [("my_losses.FreeBits:floor=4", s) for s in (0, 1)]
+    args = parse_arguments(found[1].command("place")[3:])
+    assert read_config(args) == found[1].config
 
 
 def test_the_command_of_a_trial_trains_its_config():

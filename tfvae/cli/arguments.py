@@ -86,6 +86,10 @@ def describe_unknown_argument(args: argparse.Namespace, word: str) -> str:
     parser = args.parser
     if not word.startswith("-"):
         return f"Expected no further argument. Received: {word!r}; see  {parser.prog} --help"
+    if specs.is_import_path(str(getattr(args, "objective", ""))):
+        example = f"{args.objective.partition(':')[0]}:{word.lstrip('-').replace('-', '_')}=..."
+        hint = f" Options of an objective of your own stand behind its name: {example}"
+        return f"Expected a flag of  {parser.prog}. Received: {word!r}.{hint}"
     owners = find_objectives_with(word) if args.verb in OBJECTIVE_VERBS else []
     flags = [flag for action in parser._actions for flag in action.option_strings if action.help != argparse.SUPPRESS]
     hint = f" It belongs to {', '.join(owners)}." if owners else suggest_name(word, flags)

@@ -46,6 +46,7 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(parser=self)
 
     def error(self, message: str) -> NoReturn:
+        """Raise a `UsageError` instead of printing the usage and leaving."""
         raise UsageError(f"{message}; see  {self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # where argparse compares with the choices
@@ -136,7 +137,9 @@ def add_setting(parser: argparse._ActionsContainer, option: Option, many: bool =
 
 def describe_option(option: Option) -> str:
     """Return the help of an option with its default, as argparse wants it."""
-    if option.kind is bool or option.default is None and "None:" in option.help:  # the help says itself what None is: the default
+    if (
+        option.kind is bool or option.default is None and "None:" in option.help
+    ):  # the help says itself what None is: the default
         shown = ""
     else:
         shown = f" (default: {'off' if option.default is None else option.default})"

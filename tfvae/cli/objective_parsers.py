@@ -63,6 +63,7 @@ def add_objectives(
 
 
 def build_train(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae train``."""
     for group in add_objectives(parser, format_parts_help()):
         add_run_dir(group)
         add_root(group)
@@ -72,6 +73,7 @@ def build_train(parser: argparse.ArgumentParser) -> None:
 
 
 def build_sweep(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae sweep``."""
     epilog = (
         "Each flag takes a list of values: --kappa 3,4,5 or --arch mlp,conv. Repeat the flag for specs with options: "
         "--arch mlp:widths=64,latent=8 --arch conv"

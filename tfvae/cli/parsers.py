@@ -30,6 +30,7 @@ from tfvae.cli.objective_parsers import build_sweep, build_train
 
 
 def build_compare(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae compare``."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
     text = "the folder to write (default: comparison)"
     parser.add_argument("-o", "--output", default="comparison", metavar="DIR", help=text)
@@ -41,15 +42,18 @@ def build_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def add_draws(parser: argparse.ArgumentParser) -> None:
+    """Add --samples of the bound on log p(x)."""
     add_count(parser, "--samples", 100, "draws of z per image for the bound on log p(x)")
 
 
 def build_resume(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae resume``."""
     add_run(parser)
     add_count(parser, "--epochs", None, "train up to this epoch instead of the one set at the start")
 
 
 def build_second_stage(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae second-stage``."""
     add_run(parser)
     prior = "mixture:components=100"
     parser.add_argument("--prior", default=prior, metavar="SPEC", help=f"the prior to fit (default: {prior})")
@@ -58,6 +62,7 @@ def build_second_stage(parser: argparse.ArgumentParser) -> None:
 
 
 def build_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae evaluate``."""
     add_run(parser)
     add_split(parser)
     add_count(parser, "--pictures", 0, "also compare N samples with the split's images", least=0)
@@ -73,6 +78,7 @@ def build_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def build_sample(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae sample``."""
     add_picture(parser, "samples.png", what="run folder, SavedModel or zoo:NAME")
     add_count(parser, "-n --count", 64, "draw N images")
     add_condition(parser)
@@ -80,6 +86,7 @@ def build_sample(parser: argparse.ArgumentParser) -> None:
 
 
 def build_strip(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae strip``."""
     add_picture(parser, "strip.png")
     add_count(parser, "-n --count", 8, "draw N samples, one a row")
     add_count(parser, "--steps", 0, "draw each in N steps; 0: as in training", least=0)
@@ -88,6 +95,7 @@ def build_strip(parser: argparse.ArgumentParser) -> None:
 
 
 def build_complete(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae complete``."""
     add_picture(parser, "completions.png")
     add_split(parser)
     add_count(parser, "--rows", 8, "complete N images")
@@ -96,6 +104,7 @@ def build_complete(parser: argparse.ArgumentParser) -> None:
 
 
 def build_rd_curve(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae rd-curve``."""
     add_run(parser)
     add_split(parser)
     add_count(parser, "--points", 9, "measure at N values of beta or kappa", least=2)
@@ -103,6 +112,7 @@ def build_rd_curve(parser: argparse.ArgumentParser) -> None:
 
 
 def build_reconstruct(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae reconstruct``."""
     add_picture(parser, "reconstructions.png")
     add_split(parser)
     add_count(parser, "-n --count", 32, "reconstruct N images")
@@ -110,6 +120,7 @@ def build_reconstruct(parser: argparse.ArgumentParser) -> None:
 
 
 def build_traverse(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae traverse``."""
     add_picture(parser, "traversals.png", seed=False)
     add_split(parser)
     add_count(parser, "--dims", 10, "change the N most active latent dimensions")
@@ -120,6 +131,7 @@ def build_traverse(parser: argparse.ArgumentParser) -> None:
 
 
 def build_interpolate(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae interpolate``."""
     add_picture(parser, "interpolations.png", seed=False)
     add_split(parser)
     add_count(parser, "--rows", 8, "connect N pairs of images")
@@ -127,6 +139,7 @@ def build_interpolate(parser: argparse.ArgumentParser) -> None:
 
 
 def build_export(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae export``."""
     parser.add_argument("run", metavar="RUN", help="run folder")
     text = "folder that gets DIR/1, DIR/2, ... as TensorFlow Serving expects them"
     parser.add_argument("directory", metavar="DIR", help=text)
@@ -138,6 +151,7 @@ def build_export(parser: argparse.ArgumentParser) -> None:
 
 
 def build_serve(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae serve``."""
     add_server(parser, 8501, "the REST API")
     text = "auto (default): TensorFlow Serving's tensorflow_model_server where it is installed, else python"
     backends = ("auto", "tensorflow_model_server", "python")
@@ -145,6 +159,7 @@ def build_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def build_explore(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae explore``."""
     add_server(parser, 8510, "the page")
     text = "show a model of a TensorFlow Serving that runs already: http://HOST:8501/v1/models/NAME"
     parser.add_argument("--server", default="", metavar="URL", help=text)
@@ -152,11 +167,13 @@ def build_explore(parser: argparse.ArgumentParser) -> None:
 
 
 def build_inspect(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae inspect``."""
     parser.add_argument("path", metavar="PATH", help="SavedModel, run folder or zoo:NAME")
     add_json(parser)
 
 
 def build_zoo(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae zoo``."""
     actions = ("list", "info", "verify", "get", "train", "add")
     parser.add_argument("action", choices=actions, metavar="ACTION", help="list, info, verify, get, train or add")
     text = "name of a model; with list: a pattern such as '*mnist*'"
@@ -169,6 +186,7 @@ def build_zoo(parser: argparse.ArgumentParser) -> None:
 
 
 def build_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae experiment``."""
     parser.add_argument("action", choices=("list", "run"), metavar="ACTION", help="list or run")
     parser.add_argument("names", nargs="*", metavar="NAME", help="names of experiments, or all")
     text = "train on 2,000 images for 2 epochs, to see that it works"
@@ -180,6 +198,7 @@ def build_experiment(parser: argparse.ArgumentParser) -> None:
 
 
 def build_data(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae data``."""
     actions = ("list", "prepare", "info")
     parser.add_argument("action", choices=actions, metavar="ACTION", help="list, prepare or info")
     text = "name of a data set, for prepare and info"
@@ -188,6 +207,7 @@ def build_data(parser: argparse.ArgumentParser) -> None:
 
 
 def build_runs(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae runs``."""
     actions, text = ("list", "show"), "list (default) or show"
     parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION", help=text)
     text = f"with show: the run folder (default: {LATEST})"

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 from collections.abc import Callable
 
+from tfvae.cli.output import print_table
 from tfvae.cli.run_loading import open_trusted_run
 from tfvae.config import Config
 from tfvae.errors import IntegrityError, UsageError
@@ -37,7 +38,7 @@ def show_list(args: argparse.Namespace) -> int:
         [format_cell((entry | {"name": name}).get(column)) for column in index.COLUMNS]
         for name, entry in entries.items()
     ]
-    print(format_table([index.COLUMNS, *rows]))
+    print_table([index.COLUMNS, *rows])
     return 0
 
 
