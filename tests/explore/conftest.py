@@ -21,7 +21,7 @@ def apps(tmp_path_factory):
     """A server of each model, whose weights are far enough from zero that what it draws is seen to change."""
     from tfvae.serving.http_server import ModelServer
 
-    root, found = tmp_path_factory.mktemp("models"), {}
+    root, result = tmp_path_factory.mktemp("models"), {}
     for name, options in MODELS.items():
         model = tfvae.build(
             **{"objective": "elbo", "image_shape": SHAPE, "likelihood": "gaussian:sigma=0.5", **options}
@@ -29,5 +29,5 @@ def apps(tmp_path_factory):
         draw = np.random.default_rng(1)
         for variable in model.arch.trainable_variables:
             variable.assign(variable + draw.normal(0, 0.4, variable.shape))
-        found[name] = ModelServer(write_savedmodel(model, root, name), name, 1)
-    return found
+        result[name] = ModelServer(write_savedmodel(model, root, name), name, 1)
+    return result

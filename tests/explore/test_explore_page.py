@@ -36,7 +36,7 @@ def find_browser():
 
 @pytest.fixture(scope="module")
 def browser():
-    program, driver = find_browser()
+    program, driver_path = find_browser()
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -50,9 +50,9 @@ def browser():
     ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield Page(found)
-    found.quit()
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
+    yield Page(driver)
+    driver.quit()
 
 
 class Page:
@@ -79,8 +79,8 @@ class Page:
         self.script("arguments[0].scrollIntoView({block: 'center'})", self.one(place))
         self.one(place).click()
 
-    def script(self, code, *given):
-        return self.driver.execute_script(code, *given)
+    def script(self, code, *values):
+        return self.driver.execute_script(code, *values)
 
     def until(self, true):
         end = time.monotonic() + 60
@@ -93,8 +93,8 @@ class Page:
         code = """const canvas = document.querySelector(arguments[0]);
             const {width, height} = canvas;
             return [height, width, [...canvas.getContext("2d").getImageData(0, 0, width, height).data]]"""
-        height, width, found = self.script(code, place)
-        return np.array(found).reshape(height, width, 4)
+        height, width, result = self.script(code, place)
+        return np.array(result).reshape(height, width, 4)
 
     @contextlib.contextmanager
     def changing(self, *places):
@@ -112,9 +112,9 @@ class Page:
 
     def errors(self):
         """What the console says; the page is left, for its server goes next."""
-        found = [line for line in self.driver.get_log("browser") if line["level"] == "SEVERE"]
+        result = [line for line in self.driver.get_log("browser") if line["level"] == "SEVERE"]
         self.driver.get("about:blank")
-        return found
+        return result
 
 
 def test_a_slider_moves_the_image(apps, browser):
@@ -185,8 +185,8 @@ def test_a_picture_is_reconstructed(apps, browser, tmp_path):
             browser.one("#file").send_keys(str(tmp_path / "mine.png"))
         browser.shows("#input-image", x[0])
         browser.shows("#reconstruction", app.model.reconstruct(x)[0], CODED)
-        found = app.model("elbo", x=x, seed=(0, 0))
-        wanted = {name: float(found[name][0]) for name in ("elbo", "rate", "distortion")}
+        result = app.model("elbo", x=x, seed=(0, 0))
+        wanted = {name: float(result[name][0]) for name in ("elbo", "rate", "distortion")}
         browser.until(lambda: f"{wanted['elbo']:.1f} nats" in browser.one("#numbers").text)
         for name, value in wanted.items():
             assert f"{name}\n{value:.1f} nats" in browser.one("#numbers").text
@@ -215,8 +215,8 @@ def test_a_class_and_the_steps_of_a_drawing(apps, browser):
             with browser.changing("#image", "#reconstruction", "#sample-grid canvas", "#frames canvas", "#middle"):
                 browser.click("#condition-choices label:last-child")
             browser.shows("#sample-grid canvas", app.model.sample(36, (1, 0), condition=2)[0])
-            asked = {"n": 4, "seed": (1, 0), "temperature": 1.0, "condition": [2]}
-            frames = app.model("draw", **asked)["frames"][1]
+            inputs = {"n": 4, "seed": (1, 0), "temperature": 1.0, "condition": [2]}
+            frames = app.model("draw", **inputs)["frames"][1]
             for t in range(3):
                 browser.shows(f"#frames button:nth-child(2) canvas:nth-child({t + 1})", frames[t])
             browser.click("#frames button:nth-child(2)")
@@ -255,10 +255,10 @@ def test_kappa_a_part_of_a_picture_and_points(apps, browser):
 def test_refusals_are_one_plain_line(apps, browser):
     """What the model says, without TensorFlow Serving's names of nodes; the next answer takes the line away."""
     page = Site(apps["plain"], "plain")
-    said = {"error": "assertion failed: [Expected finite z.]\n\t [[{{node Assert}}]]"}
+    message = {"error": "assertion failed: [Expected finite z.]\n\t [[{{node Assert}}]]"}
     with listening(page) as url:
         browser.open(url)
-        page.backend = Recorder("400 Bad Request", json.dumps(said).encode())
+        page.backend = Recorder("400 Bad Request", json.dumps(message).encode())
         browser.click("#reset")
         browser.until(lambda: browser.one("#message").text == "Expected finite z.")
         page.backend = apps["plain"]
@@ -280,8 +280,10 @@ def test_narrow_and_dark(apps, browser):
             style = "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
             page, text = (sum(map(int, re.findall(r"\d+", colour))) for colour in browser.script(style))
             assert page < 150 < 500 < text
-            shown = "return [...document.querySelectorAll('input, select, button')].filter((n) => n.checkVisibility())"
-            for node in browser.script(shown)[:40]:  # each control has a name; the rest are samples
+            visible = (
+                "return [...document.querySelectorAll('input, select, button')].filter((n) => n.checkVisibility())"
+            )
+            for node in browser.script(visible)[:40]:  # each control has a name; the rest are samples
                 assert node.accessible_name, node.get_attribute("outerHTML")
         finally:
             send("Emulation.clearDeviceMetricsOverride", {})

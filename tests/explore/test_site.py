@@ -86,8 +86,8 @@ def test_the_rest_api_lies_beside_the_page(apps):
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_the_condition_is_that_of_the_manifest(name, apps):
     """Name and range, which the server adds to the metadata; no request is made only to be refused."""
-    found = json.loads(Client(Site(apps[name], name, "words")).get("/model.json").data)
-    assert found == {"name": name, "about": "words", "condition": CONDITIONS[name]}
+    result = json.loads(Client(Site(apps[name], name, "words")).get("/model.json").data)
+    assert result == {"name": name, "about": "words", "condition": CONDITIONS[name]}
 
 
 class WithoutCondition:
@@ -125,10 +125,10 @@ def test_a_strange_entry_of_a_manifest_is_none(entry):
 
 def test_a_drawing_is_of_the_class_that_is_its_condition(apps):
     """Its last step is the sample of the same seed and class; another class is another drawing."""
-    model, asked = apps["labels"].model, {"n": 2, "seed": (4, 5), "temperature": 0.7}
-    frames = {label: model("draw", **asked, condition=[label])["frames"].numpy() for label in (0, 2)}
-    for label, found in frames.items():
-        np.testing.assert_allclose(found[:, -1], model.sample(2, (4, 5), 0.7, label), atol=1e-6)
+    model, inputs = apps["labels"].model, {"n": 2, "seed": (4, 5), "temperature": 0.7}
+    frames = {label: model("draw", **inputs, condition=[label])["frames"].numpy() for label in (0, 2)}
+    for label, result in frames.items():
+        np.testing.assert_allclose(result[:, -1], model.sample(2, (4, 5), 0.7, label), atol=1e-6)
     assert frames[0].shape == (2, 3, *SHAPE) and np.abs(frames[0] - frames[2]).max() > 0.01
 
 

@@ -22,8 +22,8 @@ def test_the_decoder_as_litert(run, tmp_path):
     interpreter.allocate_tensors()
     interpreter.set_tensor(place, z)
     interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    np.testing.assert_allclose(found, tfvae.load(run).decode(tf.constant(z)), atol=1e-5)
+    result = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(result, tfvae.load(run).decode(tf.constant(z)), atol=1e-5)
     with pytest.raises(UsageError, match="exists"):
         decoder_writers.export_decoder(run, tmp_path, "litert")
 
@@ -31,9 +31,9 @@ def test_the_decoder_as_litert(run, tmp_path):
 def test_a_wrong_conversion_is_not_kept(run, tmp_path, monkeypatch):
     """Converters leave out ops that they do not know, and say so to nobody: the file is asked before it is kept."""
     monkeypatch.setattr(decoder_writers, "convert_decoder", lambda *_: None)
-    for answer, said in ((lambda *_: np.zeros((2, 8, 8, 1)), "differ"), (lambda *_: 1 / 0, "division by zero")):
+    for answer, message in ((lambda *_: np.zeros((2, 8, 8, 1)), "differ"), (lambda *_: 1 / 0, "division by zero")):
         monkeypatch.setitem(decoder_writers.PROBES, "litert", answer)
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             decoder_writers.export_decoder(run, tmp_path / "x", "litert")
     assert list((tmp_path / "x").iterdir()) == []
 
@@ -53,5 +53,5 @@ def test_the_decoder_as_onnx(run, tmp_path):
     file = decoder_writers.export_decoder(run, tmp_path, "onnx")
     session = onnxruntime.InferenceSession(str(file))
     z = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
-    (found,) = session.run(None, {session.get_inputs()[0].name: z})
-    np.testing.assert_allclose(found, tfvae.load(run).decode(tf.constant(z)), atol=1e-5)
+    (result,) = session.run(None, {session.get_inputs()[0].name: z})
+    np.testing.assert_allclose(result, tfvae.load(run).decode(tf.constant(z)), atol=1e-5)

@@ -1,4 +1,4 @@
-"""SavedModels of models with a condition: they are told it as the live model is, and refuse what it cannot be."""
+"""SavedModels of models with a condition: they take it as the live model does, and refuse other values."""
 
 import json
 import pathlib
@@ -35,13 +35,15 @@ OPTIONS = {"likelihood": "gaussian:sigma=0.3", "arch": "mlp:widths=12,latent=3",
 @pytest.fixture(scope="module")
 def models():
     """One for each condition, and one without, every weight away from its initial value."""
-    found = {name: tfvae.build(objective, **OPTIONS, **told) for name, (objective, told, _) in CASES.items()}
-    found["none"] = tfvae.build("elbo", **OPTIONS)
+    outputs = {
+        name: tfvae.build(objective, **OPTIONS, **condition) for name, (objective, condition, _) in CASES.items()
+    }
+    outputs["none"] = tfvae.build("elbo", **OPTIONS)
     draw = np.random.default_rng(1)
-    for model in found.values():
+    for model in outputs.values():
         for variable in model.arch.trainable_variables:
             variable.assign(variable + draw.normal(0, 0.1, variable.shape))
-    return found
+    return built
 
 
 @pytest.fixture(scope="module")
@@ -64,35 +66,36 @@ def close(found, known):
 @pytest.mark.parametrize("name", CASES)
 def test_every_signature_computes_what_the_live_model_does(name, models, root):
     """TensorFlow alone, one value an image, the ends of the range, no float32 numbers, among them."""
-    model, told = models[name], CASES[name][2]
+    model, condition_values = models[name], CASES[name][2]
     call = tf.saved_model.load(str(root / name / "1")).signatures
     x, z = images(), np.random.default_rng(2).standard_normal((N, 3)).astype(np.float32)
-    pixels, codes, condition = tf.constant(x / np.float32(255)), tf.constant(z), tf.constant(told)
-    mean, stddev = model.encode(tf.constant(x), told)
-    numbers = model.metric_columns(model.terms(tf.constant(x), seed=SEED, condition=told))
+    pixels, codes, condition = tf.constant(x / np.float32(255)), tf.constant(z), tf.constant(condition_values)
+    mean, stddev = model.encode(tf.constant(x), condition_values)
+    numbers = model.metric_columns(model.terms(tf.constant(x), seed=SEED, condition=condition_values))
     drawn = {"n": tf.constant(N), "seed": tf.constant(SEED), "temperature": tf.constant(TEMPERATURE)}
-    sample = model.sample(N, SEED, TEMPERATURE, told)
-    for key, inputs, known in (
+    sample = model.sample(N, SEED, TEMPERATURE, condition_values)
+    for key, inputs, expected in (
         ("encode", {"x": pixels}, {"mean": mean, "stddev": stddev}),
-        ("decode", {"z": codes}, {"image": model.decode(z, told)}),
-        ("serving_default", {"z": codes}, {"image": model.decode(z, told)}),
-        ("reconstruct", {"x": pixels}, {"image": model.decode(mean, told)}),
+        ("decode", {"z": codes}, {"image": model.decode(z, condition_values)}),
+        ("serving_default", {"z": codes}, {"image": model.decode(z, condition_values)}),
+        ("reconstruct", {"x": pixels}, {"image": model.decode(mean, condition_values)}),
         ("sample", drawn, {"image": sample}),
         ("elbo", {"x": pixels, "seed": drawn["seed"]}, {k: numbers[k] for k in ("elbo", "rate", "distortion")}),
     ):
-        found = call[key](**inputs, condition=condition)
-        assert found.keys() == known.keys()
-        for output, value in known.items():
-            close(found[output], value)
+        outputs = call[key](**inputs, condition=condition)
+        assert outputs.keys() == expected.keys()
+        for output, value in expected.items():
+            close(outputs[output], value)
     files = call["sample_png"](**drawn, condition=condition)["png_bytes"]
     # Both round to the nearest byte; near the middle of two, the float rounding of either graph decides.
     assert np.max(np.abs([tf.io.decode_png(file) for file in files] - 255 * sample)) <= 0.501
-    assert np.max(np.abs(sample - model.sample(N, SEED, TEMPERATURE, told[::-1]))) > 1e-3  # it matters what it is told
+    reversed_sample = model.sample(N, SEED, TEMPERATURE, condition_values[::-1])
+    assert np.max(np.abs(sample - reversed_sample)) > 1e-3  # the condition matters
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_loaded_object_is_told_as_the_live_model_is(name, models, root):
-    """One number, one for each image, or nothing: the default, for all methods; `told` says what there is."""
+def test_the_loaded_object_takes_it_as_the_live_model_does(name, models, root):
+    """One number, one for each image, or nothing: the default, for all methods; `condition` says what there is."""
     model, loaded, each = models[name], tfvae.load(root / name), CASES[name][2]
     assert (
         type(loaded.condition) is type(model.condition)
@@ -111,9 +114,9 @@ def test_the_loaded_object_is_told_as_the_live_model_is(name, models, root):
         close(loaded.reconstruct(x, told), model.decode(mean, own))
 
 
-def test_what_it_cannot_be_told_is_refused(root):
+def test_other_values_of_the_condition_are_refused(root):
     """By the graph itself, so by any server; the number of values, too."""
-    labels, kappa, none, shown = (load.load(root / name) for name in (LABELS, KAPPA, "none", UPSAMPLE))
+    labels, kappa, none, visible = (load.load(root / name) for name in (LABELS, KAPPA, "none", UPSAMPLE))
     x, z = images(), np.zeros((N, 3), np.float32)
     for ask, sentence in (
         (lambda: labels.sample(2, condition=3), r"labels in \[-1, 2\]"),
@@ -129,8 +132,8 @@ def test_what_it_cannot_be_told_is_refused(root):
         (lambda: labels.sample(3, condition=[0, 1]), "as many values"),
         (lambda: labels.sample(10**9, condition=0), "Expected 1 <= n <= 4096."),
         (lambda: none.sample(2, condition=0), "trained without"),
-        (lambda: shown.decode(z, x / np.float32(127)), r"upsample in \[-1, 1\]"),
-        (lambda: shown.decode(z, np.zeros((2, *SHAPE))), "as many values"),
+        (lambda: visible.decode(z, x / np.float32(127)), r"upsample in \[-1, 1\]"),
+        (lambda: visible.decode(z, np.zeros((2, *SHAPE))), "as many values"),
     ):
         with pytest.raises(UsageError, match=sentence):
             ask()
@@ -139,11 +142,11 @@ def test_what_it_cannot_be_told_is_refused(root):
 @pytest.mark.parametrize(("name", "dtype"), [(LABELS, "int32"), (KAPPA, "float32")])
 def test_one_more_input_and_no_other_change(name, dtype, root):
     """`condition` [n] in every signature; it is trusted, needs no XLA, and a model without one has none."""
-    found, plain = (savedmodel.describe_savedmodel(root / key / "1") for key in (name, "none"))
-    assert found["trusted"] and found["must_compile"] == 0
-    for signature in found["signatures"].values():
+    report, plain = (savedmodel.describe_savedmodel(root / key / "1") for key in (name, "none"))
+    assert report["trusted"] and report["must_compile"] == 0
+    for signature in report["signatures"].values():
         assert signature["inputs"].pop("condition") == {"dtype": dtype, "shape": [None]}
-    assert found["signatures"] == plain["signatures"]
+    assert report["signatures"] == plain["signatures"]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -167,7 +170,7 @@ def test_manifest_and_card_name_the_condition(root):
     assert about[KAPPA]["condition"] == {"name": "kappa", "spec": "kappa:3.1-5.3", "low": 3.1, "high": 5.3}
     assert "condition" not in about["none"]
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
-    cards = {name: model_card.format_model_card(found | rest, {}) for name, found in about.items()}
+    cards = {name: model_card.format_model_card(manifest | rest, {}) for name, manifest in about.items()}
     assert "It takes a condition: label of each image, 0 to 2; -1: not known." in cards[LABELS]
     assert "It takes a condition: kappa of each image, 3.1 to 5.3." in cards[KAPPA]
     assert "| `encode` | input | `condition` | float32 [free] | kappa of each image, 3.1 to 5.3 |" in cards[KAPPA]
@@ -179,13 +182,13 @@ def test_the_code_on_the_card_runs(name, root):
     """As printed, for this model's folder."""
     about = files.read_json(root / name / "1" / savedmodel.MANIFEST)
     code = model_card.format_loading_code(about).partition("```python\n")[2].partition("```")[0]
-    found = {}
-    exec(code.replace("DIR/1", str(root / name / "1")), found)
-    assert found["again"].shape == found["images"].shape == (16, *SHAPE)
+    scope = {}
+    exec(code.replace("DIR/1", str(root / name / "1")), scope)
+    assert scope["again"].shape == scope["images"].shape == (16, *SHAPE)
 
 
 def test_a_trusted_model_with_a_strange_manifest(root, tmp_path):
-    """What is told is then unknown; its signatures are refused by name, and TensorFlow may still be asked."""
+    """The condition is then unknown; its signatures are refused by name, and TensorFlow may still be asked."""
     for text in ("[]", "{", '{"condition": 3}', '{"condition": {"spec": "labels", "classes": "x"}}'):
         place = tmp_path / "1"
         shutil.copytree(root / LABELS / "1", place, dirs_exist_ok=True)
@@ -235,8 +238,8 @@ def test_the_client_asks_for_a_condition(root, tmp_path, monkeypatch, capsys):
         runpy.run_path(str(CLIENT), run_name="__main__")
         with Image.open(file) as picture:
             pictures[label] = np.asarray(picture)
-    known = 255 * tfvae.load(root / LABELS).sample(4, 1, condition=2).numpy()
-    grid = known.reshape(2, 2, 8, 8).swapaxes(1, 2).reshape(16, 16)
+    expected = 255 * tfvae.load(root / LABELS).sample(4, 1, condition=2).numpy()
+    grid = expected.reshape(2, 2, 8, 8).swapaxes(1, 2).reshape(16, 16)
     assert np.max(np.abs(pictures["2"] - grid)) <= 0.501
     assert not np.array_equal(pictures["0"], pictures["2"]) and not np.array_equal(pictures["-1"], pictures["2"])
     for name, more, text in ((KAPPA, [], "needs --condition"), ("none", ["--condition", "1"], "no condition")):

@@ -39,8 +39,8 @@ def proto(folder):
 
 def forge(genuine, folder, change):
     """The genuine SavedModel with its protobuf changed, and a manifest of hashes that fit."""
-    found = proto(genuine)
-    change(found)
+    model = proto(genuine)
+    change(model)
     about = json.loads((genuine / "manifest.json").read_text())
     about.pop("files")
 
@@ -48,7 +48,7 @@ def forge(genuine, folder, change):
         for path in genuine.rglob("*"):
             to = beside / path.relative_to(genuine)
             to.mkdir() if path.is_dir() else path.name == "manifest.json" or to.write_bytes(path.read_bytes())
-        (beside / "saved_model.pb").write_bytes(found.SerializeToString())
+        (beside / "saved_model.pb").write_bytes(model.SerializeToString())
         return about
 
     files.write_folder(folder, write)
@@ -125,11 +125,11 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_ops_that_do_more_than_compute_are_flagged(name, tmp_path, no_loading, capsys):
     """Where ever they sit; load refuses them with exit code 5 although hashes and manifest fit."""
-    body, said = BODIES[name]
+    body, message = BODIES[name]
     folder = foreign(tmp_path / "1", body)
-    found = savedmodel.describe_savedmodel(folder)
-    assert found["manifest"] == "intact" and not found["trusted"]
-    assert any(line.startswith(f"op {said}") for line in found["findings"]), found["findings"]
+    report = savedmodel.describe_savedmodel(folder)
+    assert report["manifest"] == "intact" and not report["trusted"]
+    assert any(line.startswith(f"op {message}") for line in report["findings"]), report["findings"]
     with pytest.raises(UntrustedError, match="--trust"):
         load.load(folder)
     assert main(["sample", str(folder)]) == UntrustedError.exit_code == 5
@@ -237,8 +237,8 @@ CHANGES = [call_saver_from_a_signature, pass_saver_deep_inside, call_saver_by_it
 def test_changed_graphs_are_flagged(change, genuine, tmp_path, no_loading):
     """Every SavedModel can write checkpoints; one that lets anybody else do so, or worse, is not trusted."""
     folder = forge(genuine, tmp_path / "1", change)
-    found = savedmodel.describe_savedmodel(folder)
-    assert found["manifest"] == "intact" and found["findings"] and not found["trusted"]
+    report = savedmodel.describe_savedmodel(folder)
+    assert report["manifest"] == "intact" and report["findings"] and not report["trusted"]
     with pytest.raises(UntrustedError):
         load.load(folder)
 
@@ -290,15 +290,15 @@ def test_ours_is_clean_and_loads(genuine):
 
 def test_what_is_reported_is_what_tensorflow_finds(genuine):
     """Signatures, types and shapes beside those of the loaded model; ops beside the text of the whole graph."""
-    found, loaded = savedmodel.describe_savedmodel(genuine), tf.saved_model.load(str(genuine)).signatures
-    assert set(found["signatures"]) == set(loaded)
-    for name, signature in found["signatures"].items():
+    report, loaded = savedmodel.describe_savedmodel(genuine), tf.saved_model.load(str(genuine)).signatures
+    assert set(report["signatures"]) == set(loaded)
+    for name, signature in report["signatures"].items():
         for key, spec in loaded[name].structured_outputs.items():
             assert signature["outputs"][key] == {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
         for key, spec in loaded[name].structured_input_signature[1].items():
             assert signature["inputs"][key] == {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
-    assert set(found["ops"]) == set(re.findall(r'^\s+op: "(\w+)"$', str(proto(genuine)), flags=re.MULTILINE))
-    assert found["files"]["saved_model.pb"] == (genuine / "saved_model.pb").stat().st_size
+    assert set(report["ops"]) == set(re.findall(r'^\s+op: "(\w+)"$', str(proto(genuine)), flags=re.MULTILINE))
+    assert report["files"]["saved_model.pb"] == (genuine / "saved_model.pb").stat().st_size
 
 
 def test_the_list_holds_only_ops_that_compute():
@@ -346,7 +346,7 @@ def test_a_trusted_model_must_still_have_the_signatures(tmp_path, capsys):
         module = tf.Module()
         names = ["n", "z"][number == 3 :]
         specs = [tf.TensorSpec([None, 2], name=name) for name in names]
-        module.f = tf.function(lambda *given: {"image": image(given[-1])}, input_signature=specs)
+        module.f = tf.function(lambda *values: {"image": image(values[-1])}, input_signature=specs)
         tf.saved_model.save(module, str(tmp_path / str(number)), {"decode": module.f.get_concrete_function()})
         assert main(["sample", str(tmp_path / str(number)), "--trust"]) == DataError.exit_code
         assert "Expected" in capsys.readouterr().err
@@ -354,8 +354,11 @@ def test_a_trusted_model_must_still_have_the_signatures(tmp_path, capsys):
 
 def test_inspect_prints_what_it_found(genuine, tmp_path, no_loading, capsys):
     assert main(["inspect", str(genuine), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["trusted"] and found["signatures"]["decode"]["inputs"]["z"] == {"dtype": "float32", "shape": [None, 2]}
+    report = json.loads(capsys.readouterr().out)
+    assert report["trusted"] and report["signatures"]["decode"]["inputs"]["z"] == {
+        "dtype": "float32",
+        "shape": [None, 2],
+    }
     assert main(["inspect", str(genuine)]) == 0
     out = capsys.readouterr().out
     assert "z float32 [free, 2] -> image float32 [free, 4, 4, 1]" in out and "unasked" in out

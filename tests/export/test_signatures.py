@@ -78,16 +78,16 @@ def write_inputs(root, latent=512):
     draw = np.random.default_rng(0)
     x = np.rint(255 * draw.uniform(size=(max(BATCHES), *SHAPE))).astype(np.uint8)
     z = draw.standard_normal((max(BATCHES), latent)).astype(np.float32)
-    given = {"x": x.astype(np.float32) / 255, "z": z, "seed": np.int32(SEED), "temperature": np.float32(TEMPERATURE)}
-    np.savez(root / "in.npz", batches=np.int32(BATCHES), **given)
+    values = {"x": x.astype(np.float32) / 255, "z": z, "seed": np.int32(SEED), "temperature": np.float32(TEMPERATURE)}
+    np.savez(root / "in.npz", batches=np.int32(BATCHES), **values)
     return x, z
 
 
-def live(model, x, z):
+def compute_outputs(model, x, z):
     """{signature/output: array} of the live model, eager, for byte images x and codes z of one batch."""
     mean, stddev = model.encode(x)
     terms = model.terms(x, seed=SEED)
-    drawn = {"draw/frames": steps_of(model, len(x))} if model.arch.draws_in_steps else {}
+    drawn = {"draw/frames": decode_steps(model, len(x))} if model.arch.draws_in_steps else {}
     numbers = model.metric_columns(terms)
     return {
         "decode/image": model.decode(z),
@@ -101,7 +101,7 @@ def live(model, x, z):
     }
 
 
-def steps_of(model, n):
+def decode_steps(model, n):
     """The picture after each step, one by one, [n, S, H, W, C]."""
     z = TEMPERATURE * model.prior.sample(n, tf.constant(SEED), model.arch.encode)
     return np.stack([model.likelihood.mean(canvas) for canvas in model.arch.decode_canvases(z)], axis=1)
@@ -110,8 +110,8 @@ def steps_of(model, n):
 def check_equal(model, found, x, z):
     """All outputs for all batch sizes, and the PNG files."""
     for n in BATCHES:
-        known = live(model, tf.constant(x[:n]), tf.constant(z[:n, : model.arch.latent]))
-        for key, value in known.items():
+        expected = compute_outputs(model, tf.constant(x[:n]), tf.constant(z[:n, : model.arch.latent]))
+        for key, value in expected.items():
             # Nats are sums of hundreds of float32 terms, so rounding goes by their size; pixels are below 1.
             scale = max(1.0, float(np.max(np.abs(value))))
             assert np.max(np.abs(found[f"{key}/{n}"] - value)) <= 1e-5 * scale, (key, n)
@@ -176,9 +176,9 @@ def test_every_combination(prior, tmp_path):
             write_savedmodel(built[name], tmp_path, name)
             assert savedmodel.describe_savedmodel(tmp_path / name / "1")["trusted"]
     x, z = write_inputs(tmp_path)
-    found = read_all(tmp_path, tmp_path / "read")
+    outputs = read_all(tmp_path, tmp_path / "read")
     for name, model in built.items():
-        check_equal(model, found[name], x, z)
+        check_equal(model, outputs[name], x, z)
 
 
 GOLDEN = {
@@ -208,15 +208,15 @@ GOLDEN = {
 @pytest.mark.parametrize("name", CASES)
 def test_signatures_are_golden(name, exported):
     """Names, types and shapes are what clients are written against; ConvDraw has one more."""
-    found = savedmodel.describe_savedmodel(exported[0] / name / "1")["signatures"]
+    outputs = savedmodel.describe_savedmodel(exported[0] / name / "1")["signatures"]
     if "-convdraw-" in name:
-        draw = found.pop("draw")
-        assert draw["inputs"] == found["sample"]["inputs"]
+        draw = outputs.pop("draw")
+        assert draw["inputs"] == outputs["sample"]["inputs"]
         assert draw["outputs"] == {"frames": {"dtype": "float32", "shape": [None, STEPS, *SHAPE]}}
-    latent = found["decode"]["inputs"]["z"]["shape"][1]
+    latent = outputs["decode"]["inputs"]["z"]["shape"][1]
     flat = {
         key: tuple({k: (v["dtype"], v["shape"]) for k, v in sides[side].items()} for side in ("inputs", "outputs"))
-        for key, sides in found.items()
+        for key, sides in outputs.items()
     }
     assert str(flat).replace(f"[None, {latent}]", "[None, 3]") == str(GOLDEN)
 
@@ -224,8 +224,8 @@ def test_signatures_are_golden(name, exported):
 @pytest.mark.parametrize("name", CASES)
 def test_only_the_forward_maths_is_inside(name, models, exported):
     """No function demands XLA, no op is off the list, and the variables are those of encoder, decoder and pixels."""
-    found = savedmodel.describe_savedmodel(exported[0] / name / "1")
-    assert found["must_compile"] == 0 and found["findings"] == [] and found["trusted"]
+    report = savedmodel.describe_savedmodel(exported[0] / name / "1")
+    assert report["must_compile"] == 0 and report["findings"] == [] and report["trusted"]
     model = models[name]
     inside = [v for part in (model.arch, model.likelihood, model.prior) for v in part.variables]
     sizes = sorted(int(np.prod(v.shape)) for v in inside if not v.path.endswith("/started"))  # of training only
@@ -274,8 +274,8 @@ def test_warm_up_covers_every_signature(exported):
         request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.name == FIRST
         seen.append(request.model_spec.signature_name)
-        found = call[seen[-1]](**{key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()})
-        assert all(value.shape[0] == 1 for value in found.values())
+        outputs = call[seen[-1]](**{key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()})
+        assert all(value.shape[0] == 1 for value in outputs.values())
     assert sorted(seen) == sorted(GOLDEN)
 
 
@@ -284,13 +284,13 @@ def test_the_steps_of_a_drawing(models, exported):
     (name,) = (name for name in CASES if "-convdraw-" in name)
     folder = exported[0] / name / "1"
     call = tf.saved_model.load(str(folder)).signatures
-    asked = {"seed": tf.constant(SEED), "temperature": tf.constant(TEMPERATURE)}
-    frames = call["draw"](n=tf.constant(5), **asked)["frames"].numpy()
-    np.testing.assert_allclose(frames[:, -1], call["sample"](n=tf.constant(5), **asked)["image"], atol=1e-6)
+    inputs = {"seed": tf.constant(SEED), "temperature": tf.constant(TEMPERATURE)}
+    frames = call["draw"](n=tf.constant(5), **inputs)["frames"].numpy()
+    np.testing.assert_allclose(frames[:, -1], call["sample"](n=tf.constant(5), **inputs)["image"], atol=1e-6)
     assert np.abs(frames[:, 0] - frames[:, -1]).max() > 0.01
     most = signatures.compute_max_images(models[name]) // STEPS
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"1 <= n <= {most}"):
-        call["draw"](n=tf.constant(most + 1), **asked)
+        call["draw"](n=tf.constant(most + 1), **inputs)
     records = b"".join(record.numpy() for record in tf.data.TFRecordDataset(str(folder / exporter.WARMUP_FILE)))
     assert b"draw" in records
     rest = {"config": config.Config(dataset="digits").to_dict(), "epoch": 1, "step": 1}
@@ -383,5 +383,5 @@ def test_the_c_loader_runs_it(models, exported):
     command = [sys.executable, "-c", LOADER, str(place), str(folder), *names, "3"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert done.returncode == 0, done.stderr
-    known = models[FIRST].decode(tf.fill([2, 3], 0.5))
-    np.testing.assert_allclose(np.reshape(json.loads(done.stdout), known.shape), known, atol=1e-5)
+    expected = models[FIRST].decode(tf.fill([2, 3], 0.5))
+    np.testing.assert_allclose(np.reshape(json.loads(done.stdout), expected.shape), expected, atol=1e-5)

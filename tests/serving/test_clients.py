@@ -24,7 +24,7 @@ SERVING = CLIENTS.parent / "serving"
 SHAPE, MLP = (8, 8, 1), "mlp:widths=12,latent=3"
 
 
-def client_of(name):
+def load_client(name):
     """A client as a module, though it is no package's."""
     spec = importlib.util.spec_from_file_location(name, CLIENTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
@@ -34,7 +34,7 @@ def client_of(name):
 
 def test_rest_client(url, calls, tmp_path, monkeypatch, capsys):
     """Status, metadata, sample and decode; the PNG files are those of the signatures."""
-    client = client_of("rest_client")
+    client = load_client("rest_client")
     base = ["--url", url, "--model", "plain"]
     assert client.main(["status", *base]) == 0 and json.loads(capsys.readouterr().out)[0]["state"] == "AVAILABLE"
     assert client.main(["metadata", *base]) == 0 and "sample_png" in json.loads(capsys.readouterr().out)
@@ -60,8 +60,8 @@ def test_rest_client(url, calls, tmp_path, monkeypatch, capsys):
 
 def test_the_rest_client_needs_only_the_standard_library():
     """Python without any installed package runs it."""
-    asked = subprocess.run([sys.executable, "-I", "-S", CLIENTS / "rest_client.py", "--help"], capture_output=True)
-    assert asked.returncode == 0 and b"--model" in asked.stdout
+    process = subprocess.run([sys.executable, "-I", "-S", CLIENTS / "rest_client.py", "--help"], capture_output=True)
+    assert process.returncode == 0 and b"--model" in process.stdout
 
 
 def test_grpc_client(calls):
@@ -69,7 +69,7 @@ def test_grpc_client(calls):
     grpc = pytest.importorskip("grpc")
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-    client, seen = client_of("grpc_client"), []
+    client, seen = load_client("grpc_client"), []
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):
@@ -86,11 +86,11 @@ def test_grpc_client(calls):
     server.start()
     try:
         request = client.make_sample_request("told", 3, seed=9, temperature=0.5, condition=[2], version=4)
-        found = client.call(f"127.0.0.1:{port}", request)
+        result = client.call(f"127.0.0.1:{port}", request)
         assert (seen[0].model_spec.version.value, seen[0].model_spec.signature_name) == (4, "sample_png")
         drawn = {"n": 3, "seed": [9, 0], "temperature": 0.5, "condition": [2]}
         truth = calls["told"]["sample_png"](**{key: tf.constant(value) for key, value in drawn.items()})["png_bytes"]
-        assert found["png_bytes"].tolist() == truth.numpy().tolist()
+        assert result["png_bytes"].tolist() == truth.numpy().tolist()
         request = client.make_predict_request("plain", "decode", {"z": np.zeros((2000, 3), np.float32)})
         assert client.call(f"127.0.0.1:{port}", request)["image"].shape == (2000, *SHAPE)
     finally:
@@ -124,14 +124,14 @@ def test_c_client(root, calls, tmp_path):
             "decode": call["decode"](z=tf.constant(z.reshape(5, 3)), **each)["image"].numpy(),
             "sample": call["sample"](**drawn, **{k: v[:1] for k, v in each.items()})["image"].numpy(),
         }
-        found = run(root / name / "1", 5, 7, 0.5, *words)
-        assert found.returncode == 0, found.stderr
-        for line, (signature, image) in zip(found.stdout.splitlines(), truth.items(), strict=True):
+        result = run(root / name / "1", 5, 7, 0.5, *words)
+        assert result.returncode == 0, result.stderr
+        for line, (signature, image) in zip(result.stdout.splitlines(), truth.items(), strict=True):
             words = line.split()
             assert words[:5] == [signature, "5", "8", "8", "1"]
-            shown = [float(word) for word in words[6:12:2]]
+            numbers = [float(word) for word in words[6:12:2]]
             # nine digits are all of a float32; its mean is of doubles, NumPy's of float32
-            np.testing.assert_allclose(shown, [image.min(), image.mean(), image.max()], rtol=1e-6)
+            np.testing.assert_allclose(numbers, [image.min(), image.mean(), image.max()], rtol=1e-6)
             assert words[-1] == fnv1a(image.tobytes())
     assert "needs one" in run(root / "told" / "1").stderr and run(root / "told" / "1").returncode == 1
     assert run(root / "nothing").returncode == 1
@@ -139,7 +139,7 @@ def test_c_client(root, calls, tmp_path):
 
 def test_the_live_model_and_the_server_agree(url, root):
     """`tfvae.export.loading` and the REST client draw the same images."""
-    images = client_of("rest_client").Client(url, "plain").sample(4, seed=2)
+    images = load_client("rest_client").Client(url, "plain").sample(4, seed=2)
     np.testing.assert_array_equal(np.array(images, np.float32), load.load(root / "plain").sample(4, 2))
 
 
@@ -151,10 +151,10 @@ def test_models_config_is_a_message_of_tensorflow_serving():
     from tensorflow_serving.config import model_server_config_pb2
 
     text = (SERVING / "models.config").read_text()
-    found = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
-    assert [config.name for config in found] == ["decoder", "digits"]
-    assert dict(found[0].version_labels) == {"stable": 1, "canary": 2}
-    assert set(found[0].model_version_policy.specific.versions) == {1, 2}
+    result = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
+    assert [config.name for config in result] == ["decoder", "digits"]
+    assert dict(result[0].version_labels) == {"stable": 1, "canary": 2}
+    assert set(result[0].model_version_policy.specific.versions) == {1, 2}
 
 
 def test_compose_names_files_that_are_there():

@@ -50,17 +50,17 @@ def test_every_signature_in_both_formats(apps, calls):
                 k: v.numpy()
                 for k, v in calls[name][signature](**{k: tf.constant(v) for k, v in inputs.items()}).items()
             }
-            asked = {"signature_name": signature, "inputs": {k: v.tolist() for k, v in inputs.items()}}
-            status, found = post(apps[name], asked)
-            assert status == 200, found
-            compare(found["outputs"] if len(truth) > 1 else dict.fromkeys(truth, found["outputs"]), truth)
+            request = {"signature_name": signature, "inputs": {k: v.tolist() for k, v in inputs.items()}}
+            status, answer = post(apps[name], request)
+            assert status == 200, answer
+            compare(answer["outputs"] if len(truth) > 1 else dict.fromkeys(truth, answer["outputs"]), truth)
             if signature in rows:
-                asked = {
+                request = {
                     "signature_name": signature,
                     "instances": [{k: v[i].tolist() for k, v in inputs.items()} for i in range(4)],
                 }
-                found = post(apps[name], asked)[1]["predictions"]
-                compare({k: [row[k] if len(truth) > 1 else row for row in found] for k in truth}, truth)
+                answer = post(apps[name], request)[1]["predictions"]
+                compare({k: [row[k] if len(truth) > 1 else row for row in answer] for k in truth}, truth)
 
 
 def compare(found, truth):
@@ -75,9 +75,9 @@ def compare(found, truth):
 
 def test_strings_both_ways(apps):
     coded = {"b64": base64.b64encode(b"\x00\xfe").decode()}
-    status, found = post(apps["words"], {"signature_name": "echo", "instances": [coded, "b"]})
-    assert (status, found["predictions"][1]) == (200, {"plain": "b", "same_bytes": {"b64": "Yg=="}})
-    assert found["predictions"][0]["same_bytes"] == coded
+    status, answer = post(apps["words"], {"signature_name": "echo", "instances": [coded, "b"]})
+    assert (status, answer["predictions"][1]) == (200, {"plain": "b", "same_bytes": {"b64": "Yg=="}})
+    assert answer["predictions"][0]["same_bytes"] == coded
     assert post(apps["words"], {"signature_name": "total", "inputs": [1, 2.5]}) == (200, {"outputs": 3.5})
     assert post(apps["words"], {"signature_name": "total", "instances": [1, 2.5]})[0] == 400  # no rows come out
     assert post(apps["words"], {"signature_name": "echo", "instances": [{"b64": "A"}]})[0] == 400
@@ -109,10 +109,10 @@ def test_metadata_is_the_message_of_tensorflow_serving(apps, root):
     from tensorflow_serving.apis import get_model_metadata_pb2
 
     code, body = get(apps["told"], "/v1/models/told/metadata")
-    found = json.loads(body)
-    assert code == 200 and found.keys() == {"model_spec", "metadata"}
-    assert found["model_spec"] == {"name": "told", "signature_name": "", "version": "1"}
-    signatures = found["metadata"]["signature_def"]
+    answer = json.loads(body)
+    assert code == 200 and answer.keys() == {"model_spec", "metadata"}
+    assert answer["model_spec"] == {"name": "told", "signature_name": "", "version": "1"}
+    signatures = answer["metadata"]["signature_def"]
     decode = signatures["signature_def"]["decode"]
     free = {"size": "-1", "name": ""}
     shape = {"dim": [free, {"size": "3", "name": ""}], "unknown_rank": False}
@@ -142,8 +142,8 @@ def test_metadata_is_the_message_of_tensorflow_serving(apps, root):
     ],
 )
 def test_places(apps, path, code):
-    found, body = get(apps["plain"], path)
-    assert found == code and isinstance(json.loads(body).get("error", ""), str)
+    answer, body = get(apps["plain"], path)
+    assert answer == code and isinstance(json.loads(body).get("error", ""), str)
     assert ("error" in json.loads(body)) == (code != 200)
 
 
@@ -165,14 +165,14 @@ def test_what_the_model_refuses(apps):
         ("sample", {"seed": [1, 2**31]}, "int32"),
         ("sample_png", {"n": 1e9}, "whole numbers"),
     ):
-        status, found = post(apps["plain"], {"signature_name": signature, "inputs": drawn | change})
-        assert status == 400 and re.search(sentence, found["error"]), found
-    status, found = post(apps["told"], {"inputs": {"z": [[0, 0, 0]], "condition": [3]}})
-    assert status == 400 and "labels in [-1, 2]" in found["error"]
-    status, found = post(apps["plain"], {"signature_name": "encode", "instances": np.full((1, *SHAPE), 1.5).tolist()})
-    assert status == 400 and "pixels x in [0, 1]" in found["error"]
-    status, found = post(apps["plain"], {"signature_name": "decoed", "instances": [[0, 0, 0]]})
-    assert status == 400 and "Did you mean 'decode'" in found["error"]
+        status, answer = post(apps["plain"], {"signature_name": signature, "inputs": drawn | change})
+        assert status == 400 and re.search(sentence, answer["error"]), answer
+    status, answer = post(apps["told"], {"inputs": {"z": [[0, 0, 0]], "condition": [3]}})
+    assert status == 400 and "labels in [-1, 2]" in answer["error"]
+    status, answer = post(apps["plain"], {"signature_name": "encode", "instances": np.full((1, *SHAPE), 1.5).tolist()})
+    assert status == 400 and "pixels x in [0, 1]" in answer["error"]
+    status, answer = post(apps["plain"], {"signature_name": "decoed", "instances": [[0, 0, 0]]})
+    assert status == 400 and "Did you mean 'decode'" in answer["error"]
 
 
 def test_bodies_that_are_not_read(apps):
@@ -180,8 +180,8 @@ def test_bodies_that_are_not_read(apps):
     assert post(apps["plain"], good, **{"Content-Encoding": "identity"})[0] == 200
     for coding in ("gzip", "deflate", "br", "gzip, identity"):
         assert post(apps["plain"], b"x", **{"Content-Encoding": coding})[0] == 415
-    status, found = post(apps["plain"], b"[" * (rest_requests.MAX_BODY + 1))
-    assert status == 413 and str(rest_requests.MAX_BODY) in found["error"]
+    status, answer = post(apps["plain"], b"[" * (rest_requests.MAX_BODY + 1))
+    assert status == 413 and str(rest_requests.MAX_BODY) in answer["error"]
     padded = json.dumps(good).encode() + b" " * (rest_requests.MAX_BODY - len(json.dumps(good)))
     assert post(apps["plain"], padded)[0] == 200
 
@@ -192,8 +192,8 @@ def test_a_mistake_of_ours_is_a_500_without_its_traceback(apps, monkeypatch, cap
 
     monkeypatch.setattr(apps["plain"], "model", broken)
     with caplog.at_level(logging.CRITICAL + 1, "tfvae.serving"):
-        status, found = post(apps["plain"], {"instances": [[0, 0, 0]]})
-    assert status == 500 and "secret" not in found["error"] and "Traceback" not in found["error"]
+        status, answer = post(apps["plain"], {"instances": [[0, 0, 0]]})
+    assert status == 500 and "secret" not in answer["error"] and "Traceback" not in answer["error"]
     monkeypatch.setattr(apps["plain"], "model", lambda *args, **inputs: (_ for _ in ()).throw(MemoryError))
     assert post(apps["plain"], {"instances": [[0, 0, 0]]})[0] == 503
 

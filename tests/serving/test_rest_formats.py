@@ -35,11 +35,11 @@ def tensors_of(body, signature, most=4096):
 
 @pytest.mark.parametrize("body", [ROWS, COLUMNS], ids=["rows", "columns"])
 def test_the_documented_request(body):
-    found = tensors_of(body, NAMED)
-    assert found["tag"].tolist() == [b"foo", b"bar"]
-    np.testing.assert_array_equal(found["signal"], np.array([[1, 2, 3, 4, 5], [3, 4, 1, 2, 5]], np.int32), strict=True)
+    result = tensors_of(body, NAMED)
+    assert result["tag"].tolist() == [b"foo", b"bar"]
+    np.testing.assert_array_equal(result["signal"], np.array([[1, 2, 3, 4, 5], [3, 4, 1, 2, 5]], np.int32), strict=True)
     sensor = np.array([[[1, 2], [3, 4]], [[4, 5], [6, 8]]], np.float32)
-    np.testing.assert_array_equal(found["sensor"], sensor, strict=True)
+    np.testing.assert_array_equal(result["sensor"], sensor, strict=True)
 
 
 def test_one_input_needs_no_name():
@@ -112,9 +112,9 @@ REFUSED = {
 @pytest.mark.parametrize("body", REFUSED, ids=range(len(REFUSED)))
 def test_what_is_refused(body):
     """Each with 400 and a sentence that says what was expected."""
-    with pytest.raises(rest_requests.RequestError, match=REFUSED[body]) as found:
+    with pytest.raises(rest_requests.RequestError, match=REFUSED[body]) as result:
         tensors_of(body, ONE, most=16)
-    assert found.value.status == 400 and len(str(found.value)) < 300
+    assert result.value.status == 400 and len(str(result.value)) < 300
 
 
 @pytest.mark.parametrize(

@@ -129,15 +129,15 @@ def ask_many(place, requests, threads=4):
     """-> [(kind, status, seconds)] of [(kind, body, headers)], from so many threads with a connection each."""
 
     def work(part):
-        link, found = http.client.HTTPConnection(place, timeout=60), []
+        link, result = http.client.HTTPConnection(place, timeout=60), []
         for kind, body, headers in part:
             begin = time.perf_counter()
             link.request("POST", "/v1/models/plain:predict", body, headers)
             answer = link.getresponse()
             answer.read()
-            found.append((kind, answer.status, time.perf_counter() - begin))
+            result.append((kind, answer.status, time.perf_counter() - begin))
         link.close()
-        return found
+        return result
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         return sum(pool.map(work, [requests[i::threads] for i in range(threads)]), [])
@@ -158,12 +158,12 @@ def test_ten_thousand_requests_a_fifth_of_them_bad(root):
         place = url.removeprefix("http://")
         ask_many(place, [good() for _ in range(500)])
         clean = ask_many(place, [good() for _ in range(8_000)])
-        found = ask_many(place, mixed)
+        result = ask_many(place, mixed)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-    assert {status for kind, status, _ in clean + found if kind == "good"} == {200}
-    codes = {kind: {status for name, status, _ in found if name == kind} for kind in BAD}
+    assert {status for kind, status, _ in clean + result if kind == "good"} == {200}
+    codes = {kind: {status for name, status, _ in result if name == kind} for kind in BAD}
     assert codes == {"shape": {400}, "nan": {400}, "n": {400}, "deep": {400}, "huge": {413}, "bomb": {415}}
-    assert len(found) == 10_000 and 0.18 < np.mean([kind != "good" for kind, _, _ in found]) < 0.22
-    before, after = (1e3 * np.percentile([s for kind, _, s in part if kind == "good"], 99) for part in (clean, found))
+    assert len(result) == 10_000 and 0.18 < np.mean([kind != "good" for kind, _, _ in result]) < 0.22
+    before, after = (1e3 * np.percentile([s for kind, _, s in part if kind == "good"], 99) for part in (clean, result))
     print(f"\np99 of good requests: {before:.2f} ms clean, {after:.2f} ms mixed, ratio {after / before:.2f}")
