@@ -8,8 +8,11 @@ import sys
 
 import pytest
 
+from tfvae import specs
+from tfvae.cli.arguments import parse_arguments, read_config
 from tfvae.cli.command_line import main
 from tfvae.runtime import trust
+from tfvae.training.preflight import check_part_names
 
 MODULE = """
 import tensorflow as tf
@@ -109,3 +112,15 @@ def test_mistakes_are_one_line_and_leave_no_run(spec, words, here, capsys):
     err = capsys.readouterr().err
     assert words in err and len(err.splitlines()) == 1
     assert not (here / "runs").exists()
+
+
+def test_a_name_that_a_package_registers_is_taken_too(monkeypatch):
+    monkeypatch.setattr(specs, "list_registered_names", lambda kind: {"free-bits": "losses_of_a_user:FreeBits"})
+    config = read_config(parse_arguments(["train", "free-bits:floor=3", "--epochs", "2"]))
+    check_part_names(config)
+    assert (config.objective, config.epochs) == ("free-bits:floor=3", 2)
+
+
+def test_options_of_an_own_objective_stand_in_its_spec(capsys):
+    assert main(["train", "losses_of_a_user.FreeBits", "--floor", "3"]) == 2
+    assert "losses_of_a_user.FreeBits:floor=..." in capsys.readouterr().err
