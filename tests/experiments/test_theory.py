@@ -39,24 +39,24 @@ def free_energy(x, log_prior, g, q, sigma2):
 def test_the_free_energy_never_rises(sigma2, seed):
     """Each step minimises it in one argument; 1e-12 of it for rounding. The last one is that of the slow loop."""
     x, log_prior, g = problem(seed=seed)
-    found = fp.find_fixed_point(x, log_prior, g, sigma2=sigma2, least_sigma2=0.05, iterations=300, tolerance=1e-12)
-    f = found.trace.free_energy
+    result = fp.find_fixed_point(x, log_prior, g, sigma2=sigma2, least_sigma2=0.05, iterations=300, tolerance=1e-12)
+    f = result.trace.free_energy
     assert (np.diff(f) <= 1e-12 * np.abs(f[1:])).all() and f[-1] < f[0] - 0.01
-    truth = free_energy(x, log_prior, found.g, found.q, found.sigma2)
+    truth = free_energy(x, log_prior, result.g, result.q, result.sigma2)
     assert f[-1] == pytest.approx(truth, rel=1e-10)
-    assert f[-1] == found.trace.rate[-1] + found.trace.distortion[-1]
+    assert f[-1] == result.trace.rate[-1] + result.trace.distortion[-1]
 
 
 def test_where_it_rests_both_equations_of_seed_and_paper_hold():
     """g is the q-weighted mean of the data, q is pi exp(-|x - g|^2 / 2 sigma^2) normalised: loops, 1e-6."""
     x, log_prior, g = problem()
-    found = fp.find_fixed_point(x, log_prior, g, sigma2=0.4, iterations=20_000, tolerance=1e-12)
-    assert found.converged
+    result = fp.find_fixed_point(x, log_prior, g, sigma2=0.4, iterations=20_000, tolerance=1e-12)
+    assert result.converged
     for s in range(len(g)):
-        np.testing.assert_allclose(found.g[s], found.q[:, s] @ x / found.q[:, s].sum(), atol=1e-6)
+        np.testing.assert_allclose(result.g[s], result.q[:, s] @ x / result.q[:, s].sum(), atol=1e-6)
     for i in range(len(x)):
-        raw = np.exp(log_prior - [np.sum((x[i] - found.g[s]) ** 2) / 0.8 for s in range(len(g))])
-        np.testing.assert_allclose(found.q[i], raw / raw.sum(), atol=1e-6)
+        raw = np.exp(log_prior - [np.sum((x[i] - result.g[s]) ** 2) / 0.8 for s in range(len(g))])
+        np.testing.assert_allclose(result.q[i], raw / raw.sum(), atol=1e-6)
 
 
 def test_the_optimal_variance_is_the_error_per_dimension():
@@ -86,9 +86,9 @@ def test_gaussian_data_on_a_latent_grid_reach_the_rate_distortion_function():
     """x ~ N(0, 1) as 400 quantiles, z on a grid: u = beta, rate 1/2 log(1 / beta); 2% for quantiles and grid."""
     x = stats.norm.ppf((np.arange(400) + 0.5) / 400)[:, None]
     z, log_prior = fp.build_normal_grid(121, dims=1)
-    found = fp.find_fixed_point(x, log_prior, 0.5 * z, sigma2=0.4, iterations=3000)
-    assert found.trace.sq_err[-1] == pytest.approx(0.4, rel=0.02)
-    assert found.trace.rate[-1] == pytest.approx(0.5 * np.log(1 / 0.4), rel=0.02)
+    result = fp.find_fixed_point(x, log_prior, 0.5 * z, sigma2=0.4, iterations=3000)
+    assert result.trace.sq_err[-1] == pytest.approx(0.4, rel=0.02)
+    assert result.trace.rate[-1] == pytest.approx(0.5 * np.log(1 / 0.4), rel=0.02)
 
 
 def test_the_normal_grid_has_the_moments_of_the_prior():
@@ -121,14 +121,14 @@ def test_any_partition_is_a_fixed_point_as_sigma_vanishes():
     x = 10.0 * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [2.0, 2.0]])
     z, log_prior = fp.build_normal_grid(15)
     labels = np.random.default_rng(0).choice(4, len(z), p=[0.4, 0.3, 0.2, 0.1])
-    found = fp.find_fixed_point(x, log_prior, x[labels], sigma2=0.1)
-    assert found.converged and len(found.trace.rate) == 1
-    np.testing.assert_allclose(found.q, partition.build_posteriors(labels, log_prior, 4), atol=1e-15)
+    result = fp.find_fixed_point(x, log_prior, x[labels], sigma2=0.1)
+    assert result.converged and len(result.trace.rate) == 1
+    np.testing.assert_allclose(result.q, partition.build_posteriors(labels, log_prior, 4), atol=1e-15)
     mass = partition.compute_masses(labels, log_prior, 4)
     np.testing.assert_allclose(mass, [sum(np.exp(log_prior)[labels == i]) for i in range(4)])
-    assert found.trace.rate[-1] == pytest.approx(-np.mean(np.log(mass)), rel=1e-12)
+    assert result.trace.rate[-1] == pytest.approx(-np.mean(np.log(mass)), rel=1e-12)
     assert partition.compute_partition_rate(mass) == pytest.approx(-np.mean(np.log(mass)), rel=1e-12)
-    assert (partition.assign_cells(found.q) == labels).all()
+    assert (partition.assign_cells(result.q) == labels).all()
 
 
 def test_equal_cells_cost_log_n_and_leave_no_marginal_kl():
@@ -170,8 +170,8 @@ def test_two_points_are_the_curie_weiss_magnet():
     """x = +-a: u = a^2 (1 - m^2), m = tanh(m a^2 / beta), beta_c = a^2; SciPy's root, 1e-6 of a^2, away from beta_c."""
     a, betas = 1.7, np.geomspace(4.0, 0.5, 40)
     x = np.array([[a], [-a]])
-    found = transitions.anneal_free_decoder(x, np.zeros(2), betas)
-    for beta, u, g in zip(betas, found.u, found.g):
+    result = transitions.anneal_free_decoder(x, np.zeros(2), betas)
+    for beta, u, g in zip(betas, result.u, result.g):
         c = a**2 / beta
         if abs(c - 1) > 0.03:
             m = optimize.brentq(lambda m: m - np.tanh(m * c), 0.1, 1.0, xtol=1e-14) if c > 1 else 0.0
@@ -185,25 +185,25 @@ def test_a_linear_model_dies_dimension_by_dimension_at_the_eigenvalues():
     values = np.array([4.0, 2.0, 1.0, 0.3])
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
     betas = np.geomspace(6.0, 0.15, 300)
-    found = transitions.anneal_linear_decoder(rotation * values @ rotation.T, 4, betas)
-    np.testing.assert_allclose(transitions.find_critical_betas(betas, found.u), values, rtol=0.02)
+    result = transitions.anneal_linear_decoder(rotation * values @ rotation.T, 4, betas)
+    np.testing.assert_allclose(transitions.find_critical_betas(betas, result.u), values, rtol=0.02)
     away = np.abs(np.log(betas[:, None] / values)).min(1) > 0.03  # at beta_c itself the iteration takes for ever
     water = np.array([sum(min(v, beta) for v in values) for beta in betas])
-    np.testing.assert_allclose(found.u[away], water[away], rtol=1e-6)
+    np.testing.assert_allclose(result.u[away], water[away], rtol=1e-6)
     np.testing.assert_allclose(transitions.compute_linear_error(values, betas), water, rtol=1e-14)
     shannon = np.array([sum(0.5 * np.log(v / beta) for v in values if v > beta) for beta in betas])
-    np.testing.assert_allclose(found.rate[away], shannon[away], atol=1e-5)
+    np.testing.assert_allclose(result.rate[away], shannon[away], atol=1e-5)
     np.testing.assert_allclose(transitions.compute_linear_rate(values, betas), shannon, atol=1e-14)
-    w = found.g[-1]
+    w = result.g[-1]
     np.testing.assert_allclose(np.linalg.eigvalsh(w @ w.T)[::-1], values - betas[-1], atol=1e-5)
 
 
 def test_with_fewer_latent_dimensions_the_smallest_eigenvalues_stay_as_error():
     values, betas = np.array([4.0, 2.0, 1.0]), np.array([5.0, 3.0, 0.5])
-    found = transitions.anneal_linear_decoder(np.diag(values), 2, betas)
-    np.testing.assert_allclose(found.u, [7.0, 6.0, 2.0], rtol=1e-6)
+    result = transitions.anneal_linear_decoder(np.diag(values), 2, betas)
+    np.testing.assert_allclose(result.u, [7.0, 6.0, 2.0], rtol=1e-6)
     np.testing.assert_allclose(transitions.compute_linear_error(values, betas, 2), [7.0, 6.0, 2.0], rtol=1e-14)
-    np.testing.assert_allclose(found.rate, transitions.compute_linear_rate(values, betas, 2), atol=1e-6)
+    np.testing.assert_allclose(result.rate, transitions.compute_linear_rate(values, betas, 2), atol=1e-6)
 
 
 def test_the_linear_optimum_minimises_the_lagrangian():
@@ -235,11 +235,11 @@ def test_a_mixture_splits_at_the_eigenvalues_of_whole_and_halves(seed):
     x = mixture(seed)
     known = [np.linalg.eigvalsh(np.cov(part.T, bias=True))[-1] for part in (x, x[:60], x[60:])]
     betas = np.geomspace(1.3 * known[0], 0.25, 300)
-    found = transitions.anneal_free_decoder(x, np.zeros(16), betas, seed=seed)
-    np.testing.assert_allclose(transitions.find_critical_betas(betas, found.u), known, rtol=0.02)
+    result = transitions.anneal_free_decoder(x, np.zeros(16), betas, seed=seed)
+    np.testing.assert_allclose(transitions.find_critical_betas(betas, result.u), known, rtol=0.02)
     above = betas > 1.01 * known[0]
-    np.testing.assert_allclose(found.u[above], x.var(0).sum(), rtol=1e-6)
-    np.testing.assert_allclose(found.rate[above], 0.0, atol=1e-6)
+    np.testing.assert_allclose(result.u[above], x.var(0).sum(), rtol=1e-6)
+    np.testing.assert_allclose(result.rate[above], 0.0, atol=1e-6)
     assert transitions.find_first_critical_beta(x) == pytest.approx(known[0], rel=1e-12)
 
 
@@ -262,8 +262,8 @@ def test_curvature_of_a_parabola_and_no_transition_in_a_smooth_curve():
     np.testing.assert_allclose(transitions.compute_curvature(betas, 3 * betas**2 + betas), 6.0, rtol=1e-8)
     assert len(transitions.find_critical_betas(betas, np.sqrt(betas))) == 0
     kinked = np.minimum(betas, 2.0)
-    found = transitions.find_critical_betas(betas, kinked)
-    assert len(found) == 1 and found[0] == pytest.approx(2.0, rel=0.04)  # the step of this grid
+    result = transitions.find_critical_betas(betas, kinked)
+    assert len(result) == 1 and result[0] == pytest.approx(2.0, rel=0.04)  # the step of this grid
 
 
 # --- kernel PCA
@@ -312,8 +312,8 @@ def test_the_normalised_kernel_has_unit_sums_and_kernel_pca_its_eigenvectors():
     np.testing.assert_allclose(kernel, np.outer(d, d) * rbf_kernel(x, gamma=1 / 3), rtol=1e-12)
     values, vectors = np.linalg.eigh(kernel)
     assert values[-1] == pytest.approx(1.0) and np.ptp(vectors[:, -1]) < 1e-9
-    found = kernel_pca.compute_kernel_pca(kernel, 3)
-    np.testing.assert_allclose(np.abs((found * vectors[:, -2:-5:-1]).sum(0)), 1.0, atol=1e-8)
+    result = kernel_pca.compute_kernel_pca(kernel, 3)
+    np.testing.assert_allclose(np.abs((result * vectors[:, -2:-5:-1]).sum(0)), 1.0, atol=1e-8)
 
 
 def test_for_narrow_distant_clusters_kernel_pca_and_the_cells_are_the_same():
