@@ -1,4 +1,4 @@
-"""Pictures and diagrams from arrays: grids, curves, planes, latent-space figures.
+"""Pictures and diagrams from arrays: grids, scatter plots, curves, planes, latent-space figures.
 
-It may import errors, specs, config.
+It may import errors and runtime; it knows nothing of models.
 """
