@@ -70,7 +70,7 @@ def test_k_bound_rises_from_elbo_to_evidence():
 
 
 def draw_gradients(spec, x, count, **q):
-    """Return gradients by all weights of the encoder and of the decoder for `count` noise seeds, [count, weights] each."""
+    """Return gradients by all weights of encoder and decoder for `count` noise seeds, two arrays [count, weights]."""
     model = build_linear_model(spec, **q)
     images = as_images(x)
 

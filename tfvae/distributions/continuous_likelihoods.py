@@ -43,7 +43,7 @@ class Gaussian(LocationScaleLikelihood):
         if self.is_fitted:
             frozen = {"shape": (), "trainable": False, "autocast": False}
             self.running_mse = self.add_weight(initializer="ones", name="running_mse", **frozen)
-            self.has_running_mse = self.add_weight(initializer="zeros", name="started", **frozen)  # 1.: yes
+            self.has_running_mse = self.add_weight(initializer="zeros", name="started", **frozen)  # 1.0: yes
 
     def pixel_distribution(self, h: tf.Tensor, mse: tf.Tensor | None = None) -> tfp.distributions.Distribution:
         """Return the TFP distribution of single pixels, batch shape [..., H, W, C].
