@@ -119,9 +119,11 @@ def add_setting(parser: argparse._ActionsContainer, option: Option, many: bool =
     if option.kind is bool:
         text += f" (--no-{flag}: off; {'both: both; ' if many else ''}default: {'on' if option.default else 'off'})"
         default = None if hidden else option.default
-        for word, const, shown in ((flag, True, not hidden), (f"no-{flag}", False, False)):
+        for word, const, is_shown in ((flag, True, not hidden), (f"no-{flag}", False, False)):
             how = {"action": "append_const"} if many else {"action": "store_const", "default": default}
-            parser.add_argument(f"--{word}", dest=name, const=const, help=text if shown else argparse.SUPPRESS, **how)
+            parser.add_argument(
+                f"--{word}", dest=name, const=const, help=text if is_shown else argparse.SUPPRESS, **how
+            )
         return
     metavar = {int: "N", float: "X"}.get(option.kind, "TEXT")
     parse = make_value_parser(option)
@@ -140,11 +142,11 @@ def describe_option(option: Option) -> str:
     if (
         option.kind is bool or option.default is None and "None:" in option.help
     ):  # the help says itself what None is: the default
-        shown = ""
+        default_text = ""
     else:
-        shown = f" (default: {'off' if option.default is None else option.default})"
+        default_text = f" (default: {'off' if option.default is None else option.default})"
     none = "Default:" if option.default is None else f"{OFF_WORD}:"
-    return option.help.replace("None:", none).replace("%", "%%") + shown
+    return option.help.replace("None:", none).replace("%", "%%") + default_text
 
 
 def add_old_flags(
@@ -269,8 +271,8 @@ def add_count(
     parser: argparse._ActionsContainer, flag: str, default: int | None, text: str, least: int | None = 1
 ) -> None:
     """Add a flag of whole numbers >= `least`; `flag` may hold several words for it."""
-    shown = f"{text} (default: {default})" if default is not None else text
-    parser.add_argument(*flag.split(), type=make_integer_parser(least), default=default, metavar="N", help=shown)
+    help_text = f"{text} (default: {default})" if default is not None else text
+    parser.add_argument(*flag.split(), type=make_integer_parser(least), default=default, metavar="N", help=help_text)
 
 
 def add_condition(parser: argparse.ArgumentParser) -> None:

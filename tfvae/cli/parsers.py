@@ -179,7 +179,7 @@ def build_zoo(parser: argparse.ArgumentParser) -> None:
     text = "name of a model; with list: a pattern such as '*mnist*'"
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=text)
     text = "with get: the folder to write; with add: the run to make an entry of"
-    parser.add_argument("place", nargs="?", default="", metavar="PLACE", help=text)
+    parser.add_argument("path", nargs="?", default="", metavar="PATH", help=text)
     parser.add_argument("--quick", action="store_true", help="with verify: check the hashes only")
     add_trust(parser)
     add_json(parser)

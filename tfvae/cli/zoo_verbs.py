@@ -58,7 +58,7 @@ def show_entry(args: argparse.Namespace) -> int:
 def copy_entry(args: argparse.Namespace) -> int:
     """Copy the SavedModel of an entry to a folder that TensorFlow Serving can read."""
     source = index.find_entry_savedmodel(require_name(args))
-    target = pathlib.Path(args.place or str(args.name).removeprefix(index.PREFIX))
+    target = pathlib.Path(args.path or str(args.name).removeprefix(index.PREFIX))
     if target.exists():
         raise UsageError(f"Expected a new folder. Received: {target}, which exists. Choose another.")
     beside = target.with_name(f".{target.name}.tmp-{os.getpid()}")
@@ -123,7 +123,7 @@ def train_entry(args: argparse.Namespace) -> int:
 
 def add_run(args: argparse.Namespace) -> int:
     """Make an entry of a finished run."""
-    run = open_trusted_run(args.place, args.trust)
+    run = open_trusted_run(args.path, args.trust)
     import_tensorflow()
     from tfvae.zoo.entries import add_entry
 
