@@ -95,7 +95,7 @@ def test_tables_name_every_part(kind, page):
 
 def test_the_api_page_has_every_public_name():
     described = set(re.findall(r"^::: tfvae\.(\w+)", PAGES["docs/reference/api.md"], re.M))
-    tables = {name for name in tfvae.__all__ if name.isupper()}
+    tables = {"OBJECTIVES", "LIKELIHOODS", "ARCHITECTURES", "PRIORS"}  # described by the pages of their axes
     assert described == set(tfvae.__all__) - tables - {"__version__"}
 
 

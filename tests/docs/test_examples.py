@@ -35,9 +35,9 @@ def test_a_part_by_import_path_learns(kind):
     """The loss on the digits falls; options arrive; samples are pictures."""
     parts = PLAIN | {kind: PARTS[kind]}
     model = tfvae.build(parts.pop("objective"), **parts, image_shape=(8, 8, 1))
-    images, _ = tfvae.datasets.load("digits", "train", limit=64)
-    model.compile("adam", jit_compile=False)  # a dozen steps are not worth compiling
-    losses = model.fit(images, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
+    images, _ = tfvae.datasets.load("digits", "train", limit=16)
+    model.compile("adam")
+    losses = [float(np.mean(model.optimize(images)[0]["loss"])) for _ in range(5)]
     assert losses[-1] < losses[0] and np.isfinite(losses).all()
     samples = model.sample(5, seed=(0, 1)).numpy()
     assert samples.shape == (5, 8, 8, 1) and 0 <= samples.min() and samples.max() <= 1
