@@ -92,10 +92,6 @@ class ClassifierExtractor:
         features, logits = apply_in_batches(self._compute_both, images)
         return features, logits
 
-    def measure_accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Return the share of images [N, H, W, C] whose label [N] it gives."""
-        return float((self(images)[1].argmax(1) == labels).mean())
-
 
 def train_or_load_extractor(
     dataset: str, raw_dir: str | None = None, say: Callable[[str], Any] = lambda line: None
