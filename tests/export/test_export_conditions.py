@@ -35,12 +35,10 @@ OPTIONS = {"likelihood": "gaussian:sigma=0.3", "arch": "mlp:widths=12,latent=3",
 @pytest.fixture(scope="module")
 def models():
     """One for each condition, and one without, every weight away from its initial value."""
-    outputs = {
-        name: tfvae.build(objective, **OPTIONS, **condition) for name, (objective, condition, _) in CASES.items()
-    }
-    outputs["none"] = tfvae.build("elbo", **OPTIONS)
+    built = {name: tfvae.build(objective, **OPTIONS, **condition) for name, (objective, condition, _) in CASES.items()}
+    built["none"] = tfvae.build("elbo", **OPTIONS)
     draw = np.random.default_rng(1)
-    for model in outputs.values():
+    for model in built.values():
         for variable in model.arch.trainable_variables:
             variable.assign(variable + draw.normal(0, 0.1, variable.shape))
     return built
