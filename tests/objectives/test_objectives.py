@@ -305,7 +305,7 @@ def test_l2_is_the_sum_of_squared_kernels(tiny, images):
 
 
 def test_more_samples_lower_the_variance_not_the_mean(tiny, images):
-    """samples=L averages L draws (seed 004): the loss at L = 64 is the mean of 64 losses at L = 1, up to noise."""
+    """samples=L averages L draws: the loss at L = 64 is the mean of 64 losses at L = 1, up to noise."""
     x = images()
     many = tiny("elbo", samples=64)
     assert many.samples == 64 and many.get_config()["samples"] == 64
