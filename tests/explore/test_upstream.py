@@ -33,11 +33,18 @@ def test_only_the_model_is_reached():
             assert "secret" not in str(headers)
         assert client.post("/v1/models/a.b:predict", data=b"{}").status_code == 200
         assert upstream.seen.pop()[:3] == ("POST", f"{place}:predict", b"{}")
-        others = [("GET", "/v1/models/a"), ("GET", "/v1/models/axb"), ("GET", "/v1/models/a.b/../c"),
-                  ("GET", "/healthz"), ("POST", "/v1/models/a.b"), ("PUT", "/v1/models/a.b:predict"),
-                  ("DELETE", "/v1/models/a.b"),
-                  ("GET", "/http://example.org/v1/models/a.b"), ("GET", "/v1/models/a.b/versions/4"),
-                  ("POST", "/v1/models/a.b:classify")]  # fmt: skip
+        others = [
+            ("GET", "/v1/models/a"),
+            ("GET", "/v1/models/axb"),
+            ("GET", "/v1/models/a.b/../c"),
+            ("GET", "/healthz"),
+            ("POST", "/v1/models/a.b"),
+            ("PUT", "/v1/models/a.b:predict"),
+            ("DELETE", "/v1/models/a.b"),
+            ("GET", "/http://example.org/v1/models/a.b"),
+            ("GET", "/v1/models/a.b/versions/4"),
+            ("POST", "/v1/models/a.b:classify"),
+        ]
         for method, path in others:
             assert client.open(path, method=method).status_code == 404, path
         large = client.post("/v1/models/a.b:predict", data=b"x" * (rest_requests.MAX_BODY + 1))
@@ -56,11 +63,25 @@ def test_errors_of_the_other_server():
     assert answer.status_code == 502 and "Expected TensorFlow Serving at" in json.loads(answer.data)["error"]
 
 
-@pytest.mark.parametrize("url", [
-    "", "localhost", "localhost:8501/v1/models/m", "ftp://h/v1/models/m", "http://h", "http://h/v1/models/",
-    "http://h:x/v1/models/m", "http://h:99999/v1/models/m", "http://u:p@h/v1/models/m", "http://h/v1/models/m?a=b",
-    "http://h/v1/models/m:predict", "http://h/v1/models/m/versions/x", "http:///v1/models/m", "http://h/v1/models/\u00e4",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "localhost:8501/v1/models/m",
+        "ftp://h/v1/models/m",
+        "http://h",
+        "http://h/v1/models/",
+        "http://h:x/v1/models/m",
+        "http://h:99999/v1/models/m",
+        "http://u:p@h/v1/models/m",
+        "http://h/v1/models/m?a=b",
+        "http://h/v1/models/m:predict",
+        "http://h/v1/models/m/versions/x",
+        "http:///v1/models/m",
+        "http://h/v1/models/\u00e4",
+    ],
+)
 def test_urls_of_no_model(url):
     with pytest.raises(UsageError, match="--server as a URL like"):
         Upstream(url)

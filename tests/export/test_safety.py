@@ -227,10 +227,24 @@ def unknown_op(model):
     node_of(model, name="more", op="EvilCustomOp")
 
 
-CHANGES = [call_saver_from_a_signature, pass_saver_deep_inside, call_saver_by_its_name, call_saver_from_the_graph,
-           offer_saver_to_python, write_while_restoring, restore_with_the_saver, run_saver_at_the_start, fetch_saver,
-           hang_on_saver, second_graph, asset, revived_object, registered_object, shadowed_function,
-           unknown_op]  # fmt: skip
+CHANGES = [
+    call_saver_from_a_signature,
+    pass_saver_deep_inside,
+    call_saver_by_its_name,
+    call_saver_from_the_graph,
+    offer_saver_to_python,
+    write_while_restoring,
+    restore_with_the_saver,
+    run_saver_at_the_start,
+    fetch_saver,
+    hang_on_saver,
+    second_graph,
+    asset,
+    revived_object,
+    registered_object,
+    shadowed_function,
+    unknown_op,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -243,16 +257,32 @@ def test_changed_graphs_are_flagged(change, genuine, tmp_path, no_loading):
         load.load(folder)
 
 
-@pytest.mark.parametrize("op, touched", [
-    ("RpcClient", "network"), ("RemoteCall", "network"), ("CollectiveReduceV2", "network"), ("_Recv", "network"),
-    ("DataServiceDatasetV4", "network"), ("XlaCallModule", "native code"), ("XlaCustomCallV2", "native code"),
-    ("XlaLaunch", "native code"), ("FixedLengthRecordDatasetV2", "files"), ("CacheDatasetV2", "files"),
-    ("SnapshotDatasetV2", "files"), ("WholeFileReaderV2", "files"), ("CreateSummaryFileWriter", "files"),
-    ("LMDBDataset", "files"), ("MergeV2Checkpoints", "files"), ("FileSystemSetConfiguration", "files"),
-    ("PyFuncStateless", "Python"), ("HashTableV2", "state that outlives a call"),
-    ("AssignVariableOp", "state that outlives a call"), ("Multinomial", "unseeded randomness"),
-    ("EvilCustomOp", "an op tfvae does not know"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "op, touched",
+    [
+        ("RpcClient", "network"),
+        ("RemoteCall", "network"),
+        ("CollectiveReduceV2", "network"),
+        ("_Recv", "network"),
+        ("DataServiceDatasetV4", "network"),
+        ("XlaCallModule", "native code"),
+        ("XlaCustomCallV2", "native code"),
+        ("XlaLaunch", "native code"),
+        ("FixedLengthRecordDatasetV2", "files"),
+        ("CacheDatasetV2", "files"),
+        ("SnapshotDatasetV2", "files"),
+        ("WholeFileReaderV2", "files"),
+        ("CreateSummaryFileWriter", "files"),
+        ("LMDBDataset", "files"),
+        ("MergeV2Checkpoints", "files"),
+        ("FileSystemSetConfiguration", "files"),
+        ("PyFuncStateless", "Python"),
+        ("HashTableV2", "state that outlives a call"),
+        ("AssignVariableOp", "state that outlives a call"),
+        ("Multinomial", "unseeded randomness"),
+        ("EvilCustomOp", "an op tfvae does not know"),
+    ],
+)
 def test_every_kind_of_op_is_named(op, touched, genuine, tmp_path):
     """Also in a function that nothing calls."""
 
@@ -308,9 +338,21 @@ def test_the_list_holds_only_ops_that_compute():
     assert {op for op in safety.ALLOWED_OPS if safety.classify_op(op) in list(safety.OP_EFFECTS)[:4]} == set()
     stateful = {op.name for op in tf_ops() if op.is_stateful} & safety.ALLOWED_OPS
     # Variables are read only; calls and branches run functions that are examined; Assert fails, or does nothing.
-    assert stateful <= {"VarHandleOp", "ReadVariableOp", "ResourceGather", "ResourceGatherNd", "DisableCopyOnRead",
-                        "StatefulPartitionedCall", "If", "While", "Case", "Assert", "CheckNumerics", "Placeholder",
-                        "StatelessRandomGetAlg"}  # fmt: skip
+    assert stateful <= {
+        "VarHandleOp",
+        "ReadVariableOp",
+        "ResourceGather",
+        "ResourceGatherNd",
+        "DisableCopyOnRead",
+        "StatefulPartitionedCall",
+        "If",
+        "While",
+        "Case",
+        "Assert",
+        "CheckNumerics",
+        "Placeholder",
+        "StatelessRandomGetAlg",
+    }
 
 
 def tf_ops():

@@ -83,8 +83,11 @@ def serving(*words, **options):
     """A process of ``tfvae serve`` that answers: process, the request that it suggests, its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tfvae", "serve", *map(str, words), "--port", "0", "--backend", "python"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
     with process:
         try:
             suggested, address = process.stdout.readline(), process.stdout.readline()
