@@ -1,4 +1,4 @@
-"""Whether two versions of tfvae compute the same: hashes of trained weights and metrics.csv, for settings over all axes.
+"""Tell whether two versions of tfvae compute the same: hashes of weights and metrics.csv, for settings over all axes.
 
 python benchmarks/same_numbers.py record OLD/bin/tfvae old.json
 python benchmarks/same_numbers.py record NEW/bin/tfvae new.json
@@ -26,14 +26,18 @@ SETTINGS = {
     "beta-conv": "beta --beta 2 --warmup 10 --arch conv:widths=8,hidden=16,latent=4 --xla on",
     "beta-conditioned": "beta --condition beta:0.1-10 --arch mlp:widths=32,latent=4,conditioning=mr",
     "sigma-resnet": "sigma --arch resnet:widths=8,hidden=16,latent=4 --xla on",
-    "iwae-vamp": "iwae --k 4 --gradient dreg --arch mlp:widths=32,latent=4 --prior vamp:components=4 --binarize dynamic",
+    "iwae-vamp": (
+        "iwae --k 4 --gradient dreg --arch mlp:widths=32,latent=4 --prior vamp:components=4 --binarize dynamic"
+    ),
     "miwae": "miwae --m 2 --k 2 --arch mlp:widths=32,latent=4 --binarize static",
     "ciwae-logistic": "ciwae --k 3 --likelihood logistic --arch mlp:widths=32,latent=4",
     "tc-mixture-of-logistics": "tc --likelihood logistic-mixture:components=2 --arch mlp:widths=32,latent=4",
     "info-student": "info --likelihood student-t --dequantize --arch mlp:widths=32,latent=4",
     "convdraw-labels": "elbo --condition labels --arch convdraw:steps=2,hidden=8,latent=1 --binarize dynamic --xla on",
     "ladder-inpaint": "elbo --condition inpaint:left --arch ladder:levels=2,hidden=8,latent=1 --xla on",
-    "optimizer-settings": "geco --schedule cosine --rate-warmup 5 --clip-norm 1 --ema 0.9 --arch mlp:widths=32,latent=4",
+    "optimizer-settings": (
+        "geco --schedule cosine --rate-warmup 5 --clip-norm 1 --ema 0.9 --arch mlp:widths=32,latent=4"
+    ),
     "bfloat16": "elbo --precision bfloat16 --likelihood bitwise --arch mlp:widths=32,latent=4",
 }
 

@@ -14,7 +14,9 @@ COMMON = "--dataset fashion_mnist --validation 0 --new"
 CASES = {
     "MLP 784-512-256-32": "geco --kappa 4 --arch mlp:widths=512-256,latent=32 --epochs 4",
     "conv 32-64": "geco --kappa 4 --arch conv:widths=32-64,latent=32 --limit 6000 --epochs 3",
-    "ConvDraw, 8 steps": "geco --kappa 4 --arch convdraw:steps=8,hidden=32,latent=2 --batch-size 64 --limit 1600 --epochs 3",
+    "ConvDraw, 8 steps": (
+        "geco --kappa 4 --arch convdraw:steps=8,hidden=32,latent=2 --batch-size 64 --limit 1600 --epochs 3"
+    ),
 }
 
 

@@ -1,28 +1,72 @@
-"""tfvae: tame variational autoencoders. ``import tfvae`` is light; TensorFlow loads with the first part used."""
+"""tfvae: tame variational autoencoders. ``import tfvae`` is light; TensorFlow loads with the first part used.
+
+What is listed in ``__all__`` is the public interface; everything else may move.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfvae import datasets as datasets
+    from tfvae.architectures import ARCHITECTURES as ARCHITECTURES
+    from tfvae.architectures.base import GaussianArchitecture as GaussianArchitecture
+    from tfvae.config import Config as Config
+    from tfvae.distributions.likelihood_base import Likelihood as Likelihood
+    from tfvae.distributions.likelihoods import LIKELIHOODS as LIKELIHOODS
+    from tfvae.distributions.priors import PRIORS as PRIORS
+    from tfvae.distributions.priors import Prior as Prior
+    from tfvae.distributions.terms import Terms as Terms
+    from tfvae.evaluation import evaluate as evaluate
+    from tfvae.exporting.exporter import export_run as export  # noqa: F401
+    from tfvae.models.vae import VAE as VAE
+    from tfvae.objectives.build import build as build
+    from tfvae.objectives.geco.constraints import Constraint as Constraint
+    from tfvae.objectives.registry import OBJECTIVES as OBJECTIVES
+    from tfvae.reports.comparison import compare_runs as compare  # noqa: F401
+    from tfvae.training.run_folder import Run as Run
+    from tfvae.training.trainer import resume as resume
+    from tfvae.training.trainer import train as train
+    from tfvae.zoo.load import load as load
 
 __version__ = "0.2.0"
 
-_HOME = {
-    "build": "tfvae.objectives.build",
-    "load": "tfvae.zoo.load",
-    "train": "tfvae.training.trainer",
-    "Config": "tfvae.config",
-    "VAE": "tfvae.models.vae",
-    "Constraint": "tfvae.objectives.geco.constraints",
-    "Terms": "tfvae.distributions.terms",
-    "OBJECTIVES": "tfvae.objectives.registry",
-    "LIKELIHOODS": "tfvae.distributions.likelihoods",
-    "ARCHITECTURES": "tfvae.architectures",
-    "PRIORS": "tfvae.distributions.priors",
+# public name -> (module, name there)
+_HOMES = {
+    "build": ("tfvae.objectives.build", "build"),
+    "train": ("tfvae.training.trainer", "train"),
+    "resume": ("tfvae.training.trainer", "resume"),
+    "evaluate": ("tfvae.evaluation", "evaluate"),
+    "export": ("tfvae.exporting.exporter", "export_run"),
+    "load": ("tfvae.zoo.load", "load"),
+    "compare": ("tfvae.reports.comparison", "compare_runs"),
+    "Config": ("tfvae.config", "Config"),
+    "Run": ("tfvae.training.run_folder", "Run"),
+    "VAE": ("tfvae.models.vae", "VAE"),
+    "Terms": ("tfvae.distributions.terms", "Terms"),
+    "Constraint": ("tfvae.objectives.geco.constraints", "Constraint"),
+    "Likelihood": ("tfvae.distributions.likelihood_base", "Likelihood"),
+    "GaussianArchitecture": ("tfvae.architectures.base", "GaussianArchitecture"),
+    "Prior": ("tfvae.distributions.priors", "Prior"),
+    "OBJECTIVES": ("tfvae.objectives.registry", "OBJECTIVES"),
+    "LIKELIHOODS": ("tfvae.distributions.likelihoods", "LIKELIHOODS"),
+    "ARCHITECTURES": ("tfvae.architectures", "ARCHITECTURES"),
+    "PRIORS": ("tfvae.distributions.priors", "PRIORS"),
 }
-__all__ = ["__version__", "datasets", *_HOME]
+__all__ = ["__version__", "datasets", *_HOMES]  # noqa: F822 (found by __getattr__)
 
 
-def __getattr__(name):
-    import importlib
-
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
     if name == "datasets":
         return importlib.import_module("tfvae.datasets")
-    if name not in _HOME:
+    if name not in _HOMES:
         raise AttributeError(f"module 'tfvae' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -223,11 +223,11 @@ def test_convdraw_sees_the_shown_part_where_it_is():
     """A patch of the context moves its own cell of the prior's first step, and no other: its kernel has side 1."""
     model = tfvae.build("elbo", "gaussian:sigma=0.3", "convdraw:steps=1,hidden=4,latent=1,kernel=1",
                         image_shape=(8, 8, 1), condition="upsample:2")  # fmt: skip
-    core, context = model.arch.cores[0], model.condition.to_context(tf.zeros([1, 8, 8, 1])).numpy()
+    layers, context = model.arch.step_layers[0], model.condition.to_context(tf.zeros([1, 8, 8, 1])).numpy()
     maps = context.reshape(1, 8, 8, 2).copy()
     maps[0, 5, 6, 0] = 1.0  # the cell (1, 1) of the 2 x 2 grid
     zeros = tf.zeros([1, 2, 2, 4])
-    moved = core.at("prior", zeros, maps.reshape(1, -1)) - core.at("prior", zeros, context)
+    moved = layers.apply_layer("prior", zeros, maps.reshape(1, -1)) - layers.apply_layer("prior", zeros, context)
     assert np.abs(moved[0, 1, 1]).max() > 1e-4
     assert not np.delete(np.abs(moved.numpy()).reshape(4, -1), 3, axis=0).any()
 

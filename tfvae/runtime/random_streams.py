@@ -119,7 +119,7 @@ def fold_in(seed: Any, n: Any) -> tf.Tensor:
 
 
 def uniform(shape: Any, seed: Any, axis: int | None = None) -> tf.Tensor:
-    """Draw uniformly from (0, 1), float32, on the grid (i + 1/2) / 2**23: exact in float32, so neither end is ever reached."""
+    """Draw uniformly from (0, 1), float32, on the grid (i + 1/2) / 2**23, exact in float32: no end is ever reached."""
     return (tf.cast(tf.bitwise.right_shift(random_bits(shape, seed, axis), to_word(9)), tf.float32) + 0.5) / 2.0**23
 
 
