@@ -22,7 +22,7 @@ import numpy as np
 from common import format_result_table, tf, write_results
 
 import tfvae
-from tfvae.export import exporter, savedmodel
+from tfvae.exporting import exporter, savedmodel
 from tfvae.runtime import files
 
 BATCHES = (1, 64)

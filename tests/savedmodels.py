@@ -3,7 +3,7 @@
 import numpy as np
 
 import tfvae
-from tfvae.export import exporter
+from tfvae.exporting import exporter
 from tfvae.runtime import files
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tfvae.cli.command_line import main
 from tfvae.errors import UsageError
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 
 for package in ("orjson", "waitress", "werkzeug"):
     pytest.importorskip(package, reason="needs tfvae[serve]")

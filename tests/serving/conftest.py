@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from savedmodels import build_perturbed_model, write_savedmodel
 
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 
 SHAPE, MLP = (8, 8, 1), "mlp:widths=12,latent=3"
 

@@ -138,7 +138,7 @@ def test_c_client(root, calls, tmp_path):
 
 
 def test_the_live_model_and_the_server_agree(url, root):
-    """`tfvae.export.loading` and the REST client draw the same images."""
+    """`tfvae.exporting.loading` and the REST client draw the same images."""
     images = load_client("rest_client").Client(url, "plain").sample(4, seed=2)
     np.testing.assert_array_equal(np.array(images, np.float32), load.load(root / "plain").sample(4, 2))
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 
 for package in ("orjson", "waitress", "werkzeug"):
     pytest.importorskip(package, reason="needs tfvae[serve]")
 
 from werkzeug.test import Client
 
-from tfvae.export import signatures
+from tfvae.exporting import signatures
 from tfvae.serving import rest_requests
 
 SHAPE, MLP = (8, 8, 1), "mlp:widths=12,latent=3"

@@ -23,7 +23,7 @@ from tfvae.cli.serving_verbs import (
     serve_app,
 )
 from tfvae.errors import UsageError
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.zoo.resolve import resolve_model_folder
 

@@ -6,7 +6,7 @@ import argparse
 
 from tfvae.cli.run_loading import open_trusted_run
 from tfvae.errors import UsageError
-from tfvae.export import decoder_formats, savedmodel
+from tfvae.exporting import decoder_formats, savedmodel
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.progress_reporters import make_reporter
 
@@ -21,8 +21,8 @@ def export(args: argparse.Namespace) -> int:
     else:
         savedmodel.make_version_path(args.directory, args.version)
     import_tensorflow()
-    from tfvae.export.decoder_writers import export_decoder
-    from tfvae.export.exporter import export_run
+    from tfvae.exporting.decoder_writers import export_decoder
+    from tfvae.exporting.exporter import export_run
 
     say = make_reporter().line
     if args.format == "savedmodel":

@@ -131,7 +131,7 @@ def is_on_disk(name: str) -> bool:
 
 def inspect(args: argparse.Namespace) -> int:
     """Run ``tfvae inspect SAVEDMODEL|RUN`` and return the exit code."""
-    from tfvae.export import savedmodel
+    from tfvae.exporting import savedmodel
 
     folder = resolve.resolve_model_folder(args.path)
     if savedmodel.find_savedmodel(folder) != folder:

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from tfvae.cli.run_loading import check_model_folder, open_trusted_run
 from tfvae.errors import UsageError
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.zoo import index, resolve
 
@@ -66,11 +66,11 @@ def prepare_savedmodel(folder: pathlib.Path, is_run: bool, base: pathlib.Path, t
     if is_run:
         check_model_folder(folder, trust)
         run = open_trusted_run(folder, trust)
-        from tfvae.export.exporter import export_run
+        from tfvae.exporting.exporter import export_run
 
         return export_run(run, base, on_warning=lambda line: print(line, file=sys.stderr))
     if not trust:
-        from tfvae.export.loading import check_trusted
+        from tfvae.exporting.loading import check_trusted
 
         check_trusted(folder)
     return folder

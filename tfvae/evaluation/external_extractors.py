@@ -15,8 +15,8 @@ import tensorflow as tf
 from tfvae.errors import DataError, IntegrityError, UsageError
 from tfvae.evaluation.feature_extractors import apply_in_batches, train_or_load_extractor
 from tfvae.evaluation.sample_distances import FeatureExtractor
-from tfvae.export import loading, savedmodel
-from tfvae.export.safety import escape_text
+from tfvae.exporting import loading, savedmodel
+from tfvae.exporting.safety import escape_text
 
 WEIGHTS = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 WEIGHTS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"  # as keras.applications checks it

@@ -13,8 +13,8 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Response
 
 from tfvae.errors import DataError, TfvaeError, UsageError
-from tfvae.export.safety import escape_text
-from tfvae.export.savedmodel import MANIFEST
+from tfvae.exporting.safety import escape_text
+from tfvae.exporting.savedmodel import MANIFEST
 from tfvae.runtime import files
 
 PAGE_FOLDER = pathlib.Path(__file__).parent / "page"

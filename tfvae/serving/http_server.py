@@ -13,10 +13,10 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from tfvae.errors import TfvaeError
-from tfvae.export import savedmodel
-from tfvae.export.exporter import WARMUP_FILE
-from tfvae.export.loading import SavedModel
-from tfvae.export.signatures import MAX_IMAGES
+from tfvae.exporting import savedmodel
+from tfvae.exporting.exporter import WARMUP_FILE
+from tfvae.exporting.loading import SavedModel
+from tfvae.exporting.signatures import MAX_IMAGES
 from tfvae.runtime import files
 from tfvae.serving import rest_requests, rest_responses
 from tfvae.serving.rest_requests import MAX_BODY, RequestError

@@ -18,8 +18,8 @@ import numpy as np
 import orjson
 
 from tfvae.errors import TfvaeError, describe_unknown
-from tfvae.export.safety import escape_text
-from tfvae.export.savedmodel import Signature, TensorSpec
+from tfvae.exporting.safety import escape_text
+from tfvae.exporting.savedmodel import Signature, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"  # of a request that names none
 MAX_BODY = 4 * 2**20  # bytes of a request

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tfvae.export.savedmodel import MetaGraph
+from tfvae.exporting.savedmodel import MetaGraph
 from tfvae.serving.rest_requests import RequestError
 
 

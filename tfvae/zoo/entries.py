@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfvae.errors import UsageError
 from tfvae.evaluation.metrics import find_metric
-from tfvae.export import exporter
+from tfvae.exporting import exporter
 from tfvae.models import latent_views
 from tfvae.models.vae import VAE
 from tfvae.plots import curves, grids

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tfvae.export import savedmodel
-from tfvae.export.loading import SavedModel, check_trusted
+from tfvae.exporting import savedmodel
+from tfvae.exporting.loading import SavedModel, check_trusted
 from tfvae.models.vae import VAE
 from tfvae.runtime import files
 from tfvae.training import trainer

@@ -11,7 +11,7 @@ from tfvae import datasets
 from tfvae.config import Config
 from tfvae.errors import IntegrityError
 from tfvae.evaluation import score_images
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 from tfvae.models.vae import VAE
 from tfvae.runtime import files, trust
 from tfvae.training import trainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from tfvae.errors import UsageError
-from tfvae.export import savedmodel
+from tfvae.exporting import savedmodel
 from tfvae.runtime import files
 from tfvae.zoo import index
 

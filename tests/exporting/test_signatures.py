@@ -16,7 +16,7 @@ from small_parts import ARCHITECTURES, LIKELIHOODS, PRIORS
 import tfvae
 from tfvae import config
 from tfvae.errors import DataError, UsageError
-from tfvae.export import exporter, model_card, savedmodel, signatures
+from tfvae.exporting import exporter, model_card, savedmodel, signatures
 from tfvae.runtime import files
 from tfvae.zoo import load
 

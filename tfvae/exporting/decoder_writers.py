@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError
-from tfvae.export.decoder_formats import FORMATS, check_decoder_format
-from tfvae.export.exporter import check_finite_weights
+from tfvae.exporting.decoder_formats import FORMATS, check_decoder_format
+from tfvae.exporting.exporter import check_finite_weights
 from tfvae.models.vae import VAE
 from tfvae.runtime import files
 from tfvae.runtime.environment import silence_stderr

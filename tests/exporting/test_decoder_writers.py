@@ -7,7 +7,7 @@ import tensorflow as tf
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import UsageError
-from tfvae.export import decoder_formats, decoder_writers
+from tfvae.exporting import decoder_formats, decoder_writers
 from tfvae.runtime import files
 
 

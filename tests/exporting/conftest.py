@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfvae.export import exporter
+from tfvae.exporting import exporter
 from tfvae.training import trainer
 
 SETTINGS = dict(objective="geco:kappa=1.5", dataset="digits", arch="mlp:widths=16,latent=4", limit=300, xla="off")

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError
-from tfvae.export import exporter, safety, savedmodel
+from tfvae.exporting import exporter, safety, savedmodel
 from tfvae.runtime import files
 from tfvae.zoo import load
 

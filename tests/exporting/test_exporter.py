@@ -14,7 +14,7 @@ import tensorflow as tf
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import DivergedError, IntegrityError, StorageError, UsageError
-from tfvae.export import exporter, savedmodel
+from tfvae.exporting import exporter, savedmodel
 from tfvae.training import run_folder, trainer
 from tfvae.zoo import load
 
@@ -139,7 +139,7 @@ def test_killed_half_way_there_is_no_version(run, tmp_path):
     """kill -9 when all files are there but the rename: what is left has no name that a server would take."""
     code = (
         "import os; from tfvae.runtime.environment import import_tensorflow; import_tensorflow();"
-        "from tfvae.export import exporter; from tfvae.runtime import files;"
+        "from tfvae.exporting import exporter; from tfvae.runtime import files;"
         "files.sync_folder = lambda path: os.kill(os.getpid(), 9);"
         f"exporter.export_run({str(run)!r}, {str(tmp_path / 'm')!r})"
     )

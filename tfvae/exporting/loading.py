@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError, UsageError
-from tfvae.export import savedmodel
-from tfvae.export.safety import escape_text, find_risks
+from tfvae.exporting import savedmodel
+from tfvae.exporting.safety import escape_text, find_risks
 from tfvae.models import conditions
 from tfvae.models.conditions import Condition
 from tfvae.runtime import files

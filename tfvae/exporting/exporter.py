@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import DivergedError
-from tfvae.export import model_card, savedmodel
-from tfvae.export.signatures import ExportedModule, build_signatures, compute_max_images
+from tfvae.exporting import model_card, savedmodel
+from tfvae.exporting.signatures import ExportedModule, build_signatures, compute_max_images
 from tfvae.models.conditions import Condition
 from tfvae.models.vae import VAE
 from tfvae.runtime import files

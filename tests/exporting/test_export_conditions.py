@@ -16,7 +16,7 @@ import tfvae
 from tfvae import config
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, UsageError
-from tfvae.export import decoder_writers, exporter, model_card, savedmodel
+from tfvae.exporting import decoder_writers, exporter, model_card, savedmodel
 from tfvae.runtime import files
 from tfvae.training import trainer
 from tfvae.zoo import load

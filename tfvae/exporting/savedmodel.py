@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfvae.errors import DataError, IntegrityError, UsageError
-from tfvae.export.safety import MetaGraph, Proto, escape_text, find_risks
+from tfvae.exporting.safety import MetaGraph, Proto, escape_text, find_risks
 from tfvae.runtime import files
 
 PROTO = "saved_model.pb"
