@@ -30,8 +30,8 @@ def test_vectors():
     labels = conditions.parse_condition("labels", 3)
     np.testing.assert_array_equal(labels.to_context(tf.constant([2, -1])), [[0, 0, 1], [0, 0, 0]])
     spread = conditions.parse_condition("beta:0.5-8")
-    np.testing.assert_allclose(spread.vector(tf.constant([0.5, 2.0, 8.0])), [[-1.0], [0.0], [1.0]], atol=1e-6)
-    np.testing.assert_allclose(spread.default(2), [2.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(spread.to_context(tf.constant([0.5, 2.0, 8.0])), [[-1.0], [0.0], [1.0]], atol=1e-6)
+    np.testing.assert_allclose(spread.default_values(2), [2.0, 2.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("text", ["label", "beta", "beta:3", "beta:4-1", "kappa:0-2", "beta:a-b", "labels:3"])

@@ -241,7 +241,7 @@ def test_models_do_not_share_state(tiny, images):
     second = tiny("geco:kappa=0.1")
     assert first.multipliers.values[0] != 1 and second.multipliers.values[0] == 1 and second.multipliers._updates == 0
     bounds = parse_constraints("re<=2")
-    assert bounds is not parse_constraints("re<=2") and bounds[0].bound == 4
+    assert bounds is not parse_constraints("re<=2") and bounds[0].target == 4
 
 
 def test_one_noise_for_gradient_and_multiplier(tiny, images):

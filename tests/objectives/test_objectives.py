@@ -180,7 +180,7 @@ def test_geco_iwae_against_a_loop(stop, tiny, random_terms):
     for b in range(5):
         share = special.softmax(w[:, b])
         assert abs(sum(share) - 1) < 1e-12
-        np.testing.assert_allclose(np.sum(model.shares(terms)[:, b]), 1, rtol=1e-6)
+        np.testing.assert_allclose(np.sum(model.importance_weights(terms)[:, b]), 1, rtol=1e-6)
         log_px = terms.log_px.numpy()[:, b].astype(float)
         c_re = terms.sq_err.numpy()[:, b].astype(float) - 9
         c_nll = -log_px - 40

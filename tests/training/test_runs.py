@@ -50,7 +50,7 @@ def same(a, b):
 
 def test_the_folder_is_as_documented(whole):
     assert {p.name for p in whole.path.iterdir()} == {
-        *("config.json", "env.json", "metrics.csv", "STATUS", "checkpoints", "plots", "samples")
+        *(".lock", "config.json", "env.json", "metrics.csv", "STATUS", "checkpoints", "plots", "samples")
     }
     assert whole.status == "finished"
     header = (whole.path / "metrics.csv").read_text().splitlines()[0].split(",")

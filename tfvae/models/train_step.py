@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 from tfvae.distributions.likelihood_base import Likelihood
 from tfvae.distributions.terms import Terms, average_over_samples, compute_elbo
+from tfvae.errors import UsageError
 from tfvae.models.conditions import Condition
 from tfvae.runtime import replicas
 from tfvae.runtime.optimizers import GuardedAdam, unwrap_optimizer
@@ -104,11 +106,16 @@ class TrainStep(keras.Model):
         return {"condition": labels} if wanted else {}
 
     def compute_gradients(
-        self, x: tf.Tensor, labels: Any = None
+        self, x: tf.Tensor, labels: Any = None, sample_weight: Any = None
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], list[tf.Tensor], tf.Tensor]:
         """Run one forward and backward pass.
 
         Each replica's gradient is its share of the batch's, so that their sum is the gradient of the whole batch.
+
+        Args:
+            x: images [B, H, W, C].
+            labels: [B], for models that are conditioned on them.
+            sample_weight: of each image in the mean of the losses, [B]; None: 1.
 
         Returns:
             Columns {name: [B]}, the loss first; statistics for `adapt`; gradients; and whether all is finite, bool.
@@ -118,7 +125,10 @@ class TrainStep(keras.Model):
         with tf.GradientTape() as tape:
             terms = self.terms(x, seed=seed, training=True, **self.condition_kwargs(labels))
             loss = self.objective(terms)
-            total = tf.reduce_mean(loss * self.loss_weight(terms))  # the one reduction over the batch
+            weighted = loss * self.loss_weight(terms)
+            if sample_weight is not None:
+                weighted *= tf.cast(sample_weight, tf.float32)
+            total = tf.reduce_mean(weighted)  # the one reduction over the batch
             if self.l2:
                 total += self.weight_penalty()
             scaled = self.optimizer.scale_loss(total)  # a no-op unless float16
@@ -132,7 +142,9 @@ class TrainStep(keras.Model):
         stats = {"mse": mse, **self.constraint_stats(terms)}
         return {"loss": loss, **self.metric_columns(terms)}, stats, gradients, is_finite
 
-    def optimize(self, x: tf.Tensor, labels: Any = None) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def optimize(
+        self, x: tf.Tensor, labels: Any = None, sample_weight: Any = None
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Take one optimisation step on images x.
 
         A step whose loss or gradients are not finite leaves every variable but the step number as it was, and its
@@ -141,6 +153,7 @@ class TrainStep(keras.Model):
         Args:
             x: images [B, H, W, C], bytes or floats in [0, 1].
             labels: [B], for models that are conditioned on them.
+            sample_weight: see `compute_gradients`.
 
         Returns:
             {column: [B]}, the loss first, and whether the step counted, bool.
@@ -149,9 +162,9 @@ class TrainStep(keras.Model):
             with tf.init_scope():
                 self.optimizer.build(self.trainable_variables)
         if replicas.count_replicas() > 1:
-            logs, stats, gradients, is_finite = replicas.gather_gradients(self, x, labels)
+            logs, stats, gradients, is_finite = replicas.gather_gradients(self, x, labels, sample_weight)
         else:
-            logs, stats, gradients, is_finite = self.compute_gradients(x, labels)
+            logs, stats, gradients, is_finite = self.compute_gradients(x, labels, sample_weight)
         with self.rollback_unless(is_finite):
             self.optimizer.apply(gradients, self.trainable_variables)
             self.likelihood.adapt(stats.pop("mse"))
@@ -186,24 +199,63 @@ class TrainStep(keras.Model):
 
     # --- Keras -------------------------------------------------------------------------------------------------
 
-    def update_trackers(self, logs: dict[str, tf.Tensor], is_finite: Any = True) -> dict[str, tf.Tensor]:
-        """Add a batch's columns to the running means and return these, the state of the multipliers beside them."""
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
+        """Set the optimizer, as Keras' `compile`; the loss and the metrics are the model's own.
+
+        Raises:
+            UsageError: a loss or metrics of another kind, which would have no effect.
+        """
+        ineffective = [name for name in ("loss_weights", "metrics", "weighted_metrics") if options.get(name)]
+        if loss is not None or ineffective:
+            received = "loss" if loss is not None else ineffective[0]
+            raise UsageError(
+                f"Expected compile without {received}: a VAE's loss is its objective. Received: {received}. For a loss "
+                "of your own, define objective(self, terms) in a subclass of tfvae.VAE."
+            )
+        super().compile(optimizer, **options)
+
+    def update_trackers(
+        self, logs: dict[str, tf.Tensor], is_finite: Any = True, sample_weight: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Add a batch's columns to the running means and return these, the state of the multipliers beside them.
+
+        A mean over nothing, where no step was finite yet, is NaN.
+        """
+        weights = tf.cast(is_finite, tf.float32) * (
+            1.0 if sample_weight is None else tf.cast(sample_weight, tf.float32)
+        )
+        means = {}
         for tracker in self._trackers:
             values = logs[tracker.name]  # vectors [B], so that a short last batch weighs less
-            tracker.update_state(values, sample_weight=tf.cast(is_finite, tf.float32) * tf.ones_like(values))
-        return {tracker.name: tracker.result() for tracker in self._trackers} | self.state_logs()
+            tracker.update_state(values, sample_weight=weights * tf.ones_like(values))
+            means[tracker.name] = tf.where(tracker.count > 0.0, tracker.result(), math.nan)
+        return means | self.state_logs()
+
+    def check_sample_weight(self, sample_weight: Any) -> None:
+        """Refuse weights of images where they could not be heeded; an objective with multipliers overrides this.
+
+        Raises:
+            UsageError: the objective has no weighted form.
+        """
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Take the step that Keras' `fit` asks for, on images or (images, labels)."""
-        x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.update_trackers(*self.optimize(x, labels))
+        x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.check_sample_weight(sample_weight)
+        if sample_weight is not None and replicas.count_replicas() > 1:
+            raise UsageError("Expected no sample_weight in fit under a strategy. Received: sample_weight.")
+        return self.update_trackers(*self.optimize(x, labels, sample_weight), sample_weight)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measure the batch that Keras' `evaluate` gives, images or (images, labels)."""
-        x, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         index = tf.cast(self._trackers[0].count, tf.int32)  # so that each batch has noise of its own
         logs = self.evaluate_batch(x, index, labels)
-        return self.update_trackers(replicas.gather_columns(logs) if replicas.count_replicas() > 1 else logs)
+        if replicas.count_replicas() == 1:
+            return self.update_trackers(logs, sample_weight=sample_weight)
+        if sample_weight is not None:
+            raise UsageError("Expected no sample_weight in evaluate under a strategy. Received: sample_weight.")
+        return self.update_trackers(replicas.gather_columns(logs))
 
     @functools.cached_property
     def replica_gradients(self) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from tfvae.errors import DataError, UsageError, describe_unknown
 from tfvae.models import conditions
 from tfvae.models.train_step import METRIC_NAMES, TrainStep
 from tfvae.runtime import random_streams
+from tfvae.runtime.keras_settings import check_keras_settings
 from tfvae.runtime.parts import build_part
 from tfvae.runtime.random_streams import PassStream, fold_in
 
@@ -76,6 +77,7 @@ class VAE(TrainStep):
         classes: int = 0,
         **kwargs: Any,
     ) -> None:
+        check_keras_settings()
         if precision not in PRECISIONS:
             raise UsageError(describe_unknown("precision", precision, PRECISIONS))
         if binarize not in BINARIZE:

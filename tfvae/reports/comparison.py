@@ -18,7 +18,7 @@ from tfvae.evaluation import EVALUATION_VERSION, evaluate
 from tfvae.plots import grids, planes, scatter
 from tfvae.runtime import files
 from tfvae.runtime.tables import format_cell, format_csv, format_markdown, to_json_value
-from tfvae.training.run_folder import Run
+from tfvae.training.run_folder import Run, open_run
 from tfvae.training.trainer import load_run
 
 SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active_units")
@@ -100,12 +100,16 @@ def evaluate_with_cache(run: Run, split: str, samples: int, limit: int, say: Say
 
 
 def compare_runs(
-    runs: Sequence[Run], split: str = "test", samples: int = 100, limit: int = 0, say: Say = lambda line: None
+    runs: Sequence[Run | files.PathLike],
+    split: str = "test",
+    samples: int = 100,
+    limit: int = 0,
+    say: Say = lambda line: None,
 ) -> list[Row]:
     """Evaluate runs and return one row for each.
 
     Args:
-        runs: the runs, open; one that is not finished is measured as it stands.
+        runs: the runs, or their folders; one that is not finished is measured as it stands.
         split: 'train', 'validation' or 'test'.
         samples: K of the bound on log p(x).
         limit: the first N images; 0: all.
@@ -117,8 +121,8 @@ def compare_runs(
     Example:
         rows = compare_runs([open_run("runs/a"), open_run("runs/b")], limit=1000)
     """
-    rows = []
-    for run, settings in zip(runs, find_differing_settings([run.config for run in runs])):
+    rows, opened = [], [open_run(run) for run in runs]
+    for run, settings in zip(opened, find_differing_settings([run.config for run in opened])):
         scores = evaluate_with_cache(run, split, samples, limit, say)
         met = [constraint["met"] for constraint in scores["constraints"]]
         row = {"run": run.display_path, "settings": settings, **{name: scores[name] for name in SCORES}}

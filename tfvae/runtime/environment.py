@@ -33,11 +33,15 @@ def silence_stderr() -> Iterator[None]:
 def import_tensorflow() -> ModuleType:
     """Import TensorFlow without its start-up lines and return it; a failure is raised as usual."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever another project of the user's needs
     with silence_stderr():
+        import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # the search for GPU drivers speaks too
         import tensorflow_probability  # noqa: F401
+    if keras.config.backend() == "tensorflow":  # else somebody imported keras before: `check_keras_settings` says so
+        keras.config.set_image_data_format("channels_last")
     tf.get_logger().setLevel("ERROR")  # its advice on retracing is for those who write tf.functions
     return tf
 

@@ -108,17 +108,20 @@ def count_replicas() -> int:
 def compile_replica_gradients(model: Any) -> Callable[..., Any]:
     """Return one replica's part of a step, compiled.
 
-    It takes (x, labels, the replica's number, how many there are) and returns what `TrainStep.compute_gradients` does.
+    It takes (x, labels, sample_weight, the replica's number, how many there are) and returns what
+    `TrainStep.compute_gradients` does.
     """
 
-    def compute_share(x: Any, labels: Any, replica: Any, of: int) -> Any:
+    def compute_share(x: Any, labels: Any, sample_weight: Any, replica: Any, of: int) -> Any:
         with random_streams.shard_of_batch(replica, of):
-            return model.compute_gradients(x, labels)
+            return model.compute_gradients(x, labels, sample_weight)
 
     return tf.function(compute_share, jit_compile=bool(model.jit_compile), autograph=False)
 
 
-def gather_gradients(model: Any, x: tf.Tensor, labels: Any = None) -> tuple[Any, Any, list[tf.Tensor], tf.Tensor]:
+def gather_gradients(
+    model: Any, x: tf.Tensor, labels: Any = None, sample_weight: Any = None
+) -> tuple[Any, Any, list[tf.Tensor], tf.Tensor]:
     """Return what `TrainStep.compute_gradients` does, of the global batch, in each replica; x is its share.
 
     What is returned is the same in all replicas. The gradients are 1/n of the whole batch's, for Keras' optimizers sum
@@ -127,7 +130,7 @@ def gather_gradients(model: Any, x: tf.Tensor, labels: Any = None) -> tuple[Any,
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     logs, constraint_stats, shares, is_finite = model.replica_gradients(
-        x, labels, tf.cast(context.replica_id_in_sync_group, tf.int32), replicas
+        x, labels, sample_weight, tf.cast(context.replica_id_in_sync_group, tf.int32), replicas
     )
     means = context.all_reduce("mean", [tf.cast(is_finite, tf.float32), *constraint_stats.values()])
     constraint_stats = dict(zip(constraint_stats, means[1:]))

@@ -175,7 +175,9 @@ class Engine:
         for (piece, piece_labels), rows, first, stop, done in pieces(images, labels, order, done, count):
             total = self.run_block(piece, piece_labels, rows, first, stop, total)
             totals = total.numpy()
-            yield done, totals.tolist(), dict(zip(self.columns, (totals[:-1] / max(totals[-1], 1.0)).tolist()))
+            # A mean over no finite step is NaN: 0 would look like success.
+            means = totals[:-1] / totals[-1] if totals[-1] else np.full(len(totals) - 1, np.nan)
+            yield done, totals.tolist(), dict(zip(self.columns, means.tolist()))
 
     def prepare_labels(self, images: Any, labels: Any) -> Any:
         """Return labels, or zeros that nobody reads, as int32 [N] where the images are."""

@@ -162,7 +162,7 @@ class Loop:
                 is_first = False
             self.state.done, self.state.sums = done, sums
             self.state.seconds = seconds + time.monotonic() - begun
-            self._check_skipped_steps(epoch, done, done - int(sums[-1]))
+            self._check_skipped_steps(epoch, done, done - int(sums[-1]), is_last=done == len(order))
             self.reporter.block(epoch, self.config.epochs, done, len(order), means)
             if done < len(order) and self._is_asked_to_stop():
                 return None
@@ -172,9 +172,12 @@ class Loop:
         """Tell whether this process, or another of the same run, was asked to stop."""
         return replicas.any_process(self.strategy, self.stop()) if self.strategy else self.stop()
 
-    def _check_skipped_steps(self, epoch: int, done: int, skipped: int) -> None:
-        """Report steps that were skipped for numbers that are not finite; give up when most of an epoch's are."""
-        if skipped > max(10, done // 2):
+    def _check_skipped_steps(self, epoch: int, done: int, skipped: int, is_last: bool) -> None:
+        """Report steps that were skipped for numbers that are not finite; give up when most of an epoch's are.
+
+        Within an epoch a few may break before many are done; at its end the share alone decides.
+        """
+        if skipped > (done // 2 if is_last else max(10, done // 2)):
             raise DivergedError(f"{skipped} of {done} steps of epoch {epoch} skipped for NaN or infinity")
         if skipped > self.skipped:
             self.reporter.line(f"epoch {epoch}: {skipped} of {done} steps skipped, their numbers were not finite")

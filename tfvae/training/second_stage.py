@@ -91,6 +91,6 @@ def fit_mixture(prior: Any, z: np.ndarray, seed: int = 0) -> GaussianMixture:
     fit.fit(z.astype(np.float64))
     prior.logits.assign(np.log(fit.weights_))
     prior.means.assign(fit.means_)
-    clipped = 0.5 * np.log(fit.covariances_) / prior.bound
-    prior.log_stddevs.assign(prior.bound * np.arctanh(clipped))  # undoes the soft clip
+    clipped = 0.5 * np.log(fit.covariances_) / prior.log_stddev_limit
+    prior.log_stddevs.assign(prior.log_stddev_limit * np.arctanh(clipped))  # undoes the soft clip
     return fit

@@ -132,6 +132,18 @@ class GECO(VAE):
         """Return the batch means of the violations, [J]."""
         return {"violations": mean_violations(self.weighted_violations(terms))}
 
+    def check_sample_weight(self, sample_weight: Any) -> None:
+        """Refuse weights of images: the constraints are about all of them alike.
+
+        Raises:
+            UsageError: there are weights.
+        """
+        if sample_weight is not None:
+            raise UsageError(
+                "Expected fit without sample_weight or class_weight: GECO's constraints hold for the mean image. "
+                "Received: weights. Train another objective, such as beta, with weights."
+            )
+
     def adapt(self, constraint_stats: dict[str, tf.Tensor]) -> None:
         """Move the multipliers."""
         self.multipliers.update(constraint_stats["violations"], self.scales)
