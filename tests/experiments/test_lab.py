@@ -14,9 +14,9 @@ import pytest
 from tfvae.cli import command_line, experiment_verbs
 from tfvae.cli.command_line import main
 from tfvae.errors import TfvaeError
-from tfvae.experiments import catalogue, index_page
+from tfvae.experiments import index_page, recipe_catalogue
 from tfvae.experiments import lab as labs
-from tfvae.experiments.catalogue import RECIPES
+from tfvae.experiments.recipe_catalogue import RECIPES
 from tfvae.training.run_folder import create_run
 
 HERE = pathlib.Path(command_line.__file__).parents[2]
@@ -49,10 +49,10 @@ def recipe(monkeypatch):
         module = types.ModuleType("tfvae.experiments.tiny")
         module.run = run
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        recipes = {"tiny": catalogue.Recipe("tiny", "a tiny one")}
+        recipes = {"tiny": recipe_catalogue.Recipe("tiny", "a tiny one")}
         claims = {
-            "Parnas: ELBO": catalogue.Claim("the ELBO", ("tiny",)),
-            "Parnas: Lagrangian": catalogue.Claim("lambda", "`tfvae train`"),
+            "Parnas: ELBO": recipe_catalogue.Claim("the ELBO", ("tiny",)),
+            "Parnas: Lagrangian": recipe_catalogue.Claim("lambda", "`tfvae train`"),
         }
         for holder in (index_page, experiment_verbs):
             monkeypatch.setattr(holder, "RECIPES", recipes)

@@ -17,7 +17,7 @@ from tfvae.runtime import files
 from tfvae.training import trainer
 from tfvae.zoo import index
 from tfvae.zoo.entries import add_entry
-from tfvae.zoo.entry_cards import format_entry_card, is_card_of
+from tfvae.zoo.entry_cards import format_entry_card, matches_card
 from tfvae.zoo.measurements import load_model, verify_numbers
 
 SETTINGS = dict(dataset="digits", limit=300, epochs=1, validation=0.0, xla="off")
@@ -79,7 +79,7 @@ def test_the_card_of_an_older_entry(zoo_folder):
     assert "--multiplier-learning-rate 0.01" in new and "geco:kappa=2,rate=0.01" in old and "--rate 0.01" in old
     for card, is_card in ((new, True), (old, True), (old.replace("| 0.001 |", "| 0.01 |"), False)):
         (folder / "card.md").write_text(card)
-        assert is_card_of(folder) is is_card
+        assert matches_card(folder) is is_card
 
 
 def test_the_recipe_of_a_second_stage_has_two_commands():
@@ -199,7 +199,7 @@ def test_the_index_names_what_is_there(shipped):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_entry_is_intact_and_its_card_is_that_of_its_numbers(name, shipped):
     folder = index.find_entry(name)
-    assert is_card_of(folder)
+    assert matches_card(folder)
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 15e6
 
 

@@ -8,8 +8,8 @@ import pathlib
 
 from tfvae.cli.output import print_table
 from tfvae.errors import UsageError, describe_unknown
-from tfvae.experiments.catalogue import RECIPES
 from tfvae.experiments.index_page import build_index, describe_completeness, read_about
+from tfvae.experiments.recipe_catalogue import RECIPES
 from tfvae.runtime import files
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.progress_reporters import PlainReporter

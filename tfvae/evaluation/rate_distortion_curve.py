@@ -14,14 +14,13 @@ from tfvae.models.conditions import RangeCondition
 from tfvae.models.vae import VAE
 from tfvae.plots.planes import draw_information_plane, find_lower_hull
 from tfvae.runtime import files, random_streams
-from tfvae.runtime.random_streams import SeedStream
+from tfvae.runtime.random_streams import SeedStream, SeedWord
 from tfvae.runtime.tables import format_csv
 from tfvae.training import trainer
 from tfvae.training.engine import uses_xla
 from tfvae.training.run_folder import Run, open_run
 
 IMAGES_AT_ONCE = 200
-BATCH_STREAM = 3  # below the seed of the curve
 
 
 def measure_rate_distortion_curve(
@@ -59,7 +58,7 @@ def measure_rate_distortion_curve(
     images = images[: limit or None]
     measure_batch = tf.function(
         lambda x, value, index: model.metric_columns(
-            model.terms(x, 1, random_streams.fold_in((seed, BATCH_STREAM), index), condition=value)
+            model.terms(x, 1, random_streams.fold_in((seed, SeedWord.RATE_DISTORTION_CURVE), index), condition=value)
         ),
         jit_compile=uses_xla(model, run.config.xla),
         autograph=False,

@@ -16,13 +16,13 @@ from tfvae.evaluation.confidence_intervals import (
     flatten_estimates,
 )
 from tfvae.models.vae import VAE
+from tfvae.runtime.random_streams import SeedWord
 
 SAMPLES_AT_ONCE = 500
 MAX_FOR_PAIRS = 5000  # images at most for metrics that compare all pairs
 MAX_FEATURES_FOR_BOOTSTRAP = 256  # whose Frechet distance is quick enough to be bootstrapped
 FRECHET_SPLITS = 3  # of more features: 200 roots of large matrices would take hours
 MIN_IMAGES = 12  # so that half of them have 5 neighbours
-SAMPLE_STREAM = 17  # apart from the seeds of samples that a user draws
 
 
 class FeatureExtractor(Protocol):
@@ -51,7 +51,7 @@ def draw_model_samples(model: VAE, count: int, seed: int = 0, condition: np.ndar
         size = min(SAMPLES_AT_ONCE, count - start)
         kwargs = {} if condition is None else {"condition": condition[start : start + size]}
         drawn = SAMPLES_AT_ONCE if condition is None else size
-        parts.append(model.sample(drawn, (seed, SAMPLE_STREAM + start), **kwargs).numpy()[:size])
+        parts.append(model.sample(drawn, (seed, SeedWord.SAMPLE_METRICS + start), **kwargs).numpy()[:size])
     return np.concatenate(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from tfvae.experiments.catalogue import CLAIMS, RECIPES, SOURCES
+from tfvae.experiments.recipe_catalogue import CLAIMS, RECIPES, SOURCES
 from tfvae.runtime import files
 from tfvae.runtime.tables import format_markdown
 

@@ -191,7 +191,7 @@ class Lab:
         """Record whether the figures bear out what a document claims.
 
         Args:
-            claims: names of `catalogue.CLAIMS`, '; ' between them: 'Kuzina: MNIST table; Kuzina: GECO+IWAE'.
+            claims: names of `recipe_catalogue.CLAIMS`, '; ' between them: 'Kuzina: MNIST table; Kuzina: GECO+IWAE'.
             statement: what is tested, in words.
             outcome: True if it is reproduced, False if it differs, None if it cannot be compared.
             because: the figures.

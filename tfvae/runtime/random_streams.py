@@ -37,6 +37,13 @@ class PassStream(enum.IntEnum):
     CONDITION = 3
 
 
+class SeedWord(enum.IntEnum):
+    """Second words of a seed (seed, word): draws that stay apart from those of a user's own (seed, 0)."""
+
+    RATE_DISTORTION_CURVE = 3
+    SAMPLE_METRICS = 17
+
+
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 

@@ -16,7 +16,7 @@ BOUND_IMAGES = 200  # test images for the bound on log p(x)
 BOUND_SAMPLES = 50  # draws of z for the bound
 
 
-def is_card_of(folder: pathlib.Path) -> bool:
+def matches_card(folder: pathlib.Path) -> bool:
     """Return whether card.md of an entry says what config.json and metrics.json do, in the words of any version."""
     expected = format_entry_card(folder)
     config = Config.from_dict(files.read_json(folder / "config.json"))

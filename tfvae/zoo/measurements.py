@@ -15,7 +15,7 @@ from tfvae.exporting import savedmodel
 from tfvae.models.vae import VAE
 from tfvae.runtime import files, trust
 from tfvae.training import trainer
-from tfvae.zoo.entry_cards import BOUND_IMAGES, BOUND_SAMPLES, is_card_of
+from tfvae.zoo.entry_cards import BOUND_IMAGES, BOUND_SAMPLES, matches_card
 from tfvae.zoo.index import VerificationResult
 
 IMAGES = 1000  # of the test split
@@ -119,6 +119,6 @@ def verify_numbers(folder: pathlib.Path) -> list[VerificationResult]:
         difference = abs(measured[name] - entry["value"])
         passed = bool(difference <= entry["tolerance"] * max(1.0, abs(entry["value"])))
         results.append(VerificationResult(name, passed, entry["value"], measured[name]))
-    is_same_card = is_card_of(folder)
+    is_same_card = matches_card(folder)
     detail = "as its numbers say" if is_same_card else "Expected the card of metrics.json. Received: another text."
     return [*results, VerificationResult("card.md", is_same_card, detail=detail)]

@@ -8,7 +8,7 @@ import pytest
 
 import tfvae
 from tfvae.cli.parsers import VERBS
-from tfvae.experiments.catalogue import CLAIMS, RECIPES, SOURCES
+from tfvae.experiments.recipe_catalogue import CLAIMS, RECIPES, SOURCES
 
 ROOT = pathlib.Path(tfvae.__file__).parents[1]
 COUNTS = {"Parnas": 22, "Kuzina": 11, "Idler": 6, "Kim": 16, "Haseeb": 6}  # claims of each document
