@@ -32,6 +32,14 @@ def sum_all(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.reduce_sum(tf.cast(values, tf.float32), axis=list(range(len(values.shape) - 1))))
 
 
+class MeanOrNaN(keras.metrics.Mean):
+    """A running mean that is NaN over nothing, where Keras' is 0: no finite step yet must not look like success."""
+
+    def result(self) -> tf.Tensor:
+        """Return the mean."""
+        return tf.where(self.count > 0.0, super().result(), math.nan)
+
+
 class TrainStep(keras.Model):
     """A Keras model whose step is: terms, loss [B], one mean, gradients, optimizer, multipliers.
 
@@ -44,7 +52,7 @@ class TrainStep(keras.Model):
     step: Any
     condition: Condition | None
     likelihood: Likelihood
-    _trackers: list[keras.metrics.Mean]
+    _trackers: list[MeanOrNaN]
 
     # --- what a subclass says ----------------------------------------------------------------------------------
 
@@ -214,22 +222,22 @@ class TrainStep(keras.Model):
             )
         super().compile(optimizer, **options)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a model that was loaded from a ``.keras`` file, as it was compiled before."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def update_trackers(
         self, logs: dict[str, tf.Tensor], is_finite: Any = True, sample_weight: Any = None
     ) -> dict[str, tf.Tensor]:
-        """Add a batch's columns to the running means and return these, the state of the multipliers beside them.
-
-        A mean over nothing, where no step was finite yet, is NaN.
-        """
+        """Add a batch's columns to the running means and return these, the state of the multipliers beside them."""
         weights = tf.cast(is_finite, tf.float32) * (
             1.0 if sample_weight is None else tf.cast(sample_weight, tf.float32)
         )
-        means = {}
         for tracker in self._trackers:
             values = logs[tracker.name]  # vectors [B], so that a short last batch weighs less
             tracker.update_state(values, sample_weight=weights * tf.ones_like(values))
-            means[tracker.name] = tf.where(tracker.count > 0.0, tracker.result(), math.nan)
-        return means | self.state_logs()
+        return {tracker.name: tracker.result() for tracker in self._trackers} | self.state_logs()
 
     def check_sample_weight(self, sample_weight: Any) -> None:
         """Refuse weights of images where they could not be heeded; an objective with multipliers overrides this.

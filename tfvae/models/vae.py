@@ -17,7 +17,7 @@ from tfvae.distributions.priors import PRIORS, Prior
 from tfvae.distributions.terms import Terms, compute_twice_normal_kl_by_dimension
 from tfvae.errors import DataError, UsageError, describe_unknown
 from tfvae.models import conditions
-from tfvae.models.train_step import METRIC_NAMES, TrainStep
+from tfvae.models.train_step import METRIC_NAMES, MeanOrNaN, TrainStep
 from tfvae.runtime import random_streams
 from tfvae.runtime.keras_settings import check_keras_settings
 from tfvae.runtime.parts import build_part
@@ -97,7 +97,7 @@ class VAE(TrainStep):
         self._part_specs = {"arch": arch, "likelihood": likelihood, "prior": prior}
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
-        self._trackers = [keras.metrics.Mean(name=name) for name in METRIC_NAMES]
+        self._trackers = [MeanOrNaN(name=name) for name in METRIC_NAMES]
 
     def _build_parts(self, arch: Any, likelihood: Any, prior: Any, policy: str) -> None:
         """Make the likelihood, the architecture and the prior, in this order: it decides the order of all weights."""
