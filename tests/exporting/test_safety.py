@@ -184,6 +184,31 @@ def restore_with_the_saver(model):
     function_named(model, "traced_save").node_def.add(name="w", op="WriteFile")
 
 
+def restore_with_the_savers_output(model):
+    """TensorFlow takes ``call:0`` for the node ``call``: it would run the saver while it loads."""
+    saver = model.meta_graphs[0].saver_def
+    saver.restore_op_name = saver.save_tensor_name
+
+
+def restore_with_the_saver_as_control_input(model):
+    saver = model.meta_graphs[0].saver_def
+    saver.restore_op_name = "^" + saver.save_tensor_name.partition(":")[0]
+
+
+def restore_with_another_spelling(model):
+    model.meta_graphs[0].saver_def.restore_op_name += ":0"
+
+
+def save_with_the_restorer(model):
+    saver = model.meta_graphs[0].saver_def
+    saver.save_tensor_name = saver.restore_op_name + ":0"
+
+
+def name_the_file(model):
+    node_of(model, name="path", op="Const")
+    model.meta_graphs[0].saver_def.filename_tensor_name = "path:0"
+
+
 def run_saver_at_the_start(model):
     graph = model.meta_graphs[0]
     graph.collection_def["saved_model_main_op"].node_list.value[:] = [
@@ -235,6 +260,11 @@ CHANGES = [
     offer_saver_to_python,
     write_while_restoring,
     restore_with_the_saver,
+    restore_with_the_savers_output,
+    restore_with_the_saver_as_control_input,
+    restore_with_another_spelling,
+    save_with_the_restorer,
+    name_the_file,
     run_saver_at_the_start,
     fetch_saver,
     hang_on_saver,

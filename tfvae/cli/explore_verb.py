@@ -79,4 +79,6 @@ def serve_page(site: Any, name: str, listener: socket.socket, args: argparse.Nam
     print(f"exploring {name} at {url}  (Ctrl-C stops)", flush=True)
     if not args.no_browser:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    serve_app(site, listener)
+    from tfvae.serving.host_guard import HostGuard
+
+    serve_app(HostGuard(site, args.host, args.allow_host), listener)

@@ -301,5 +301,7 @@ def add_server(parser: argparse.ArgumentParser, port: int, what: str) -> None:
     add_count(parser, "--port", port, f"port of {what}; 0: any free one", least=0)
     text = "address to listen on (default: 127.0.0.1, this machine alone)"
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text)
+    text = "another name to answer to, such as that of a proxy before it; may be repeated"
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=text)
     text = "name of the model in URLs (default: the SavedModel's folder; model for a run)"
     parser.add_argument("--name", default="", metavar="NAME", help=text)

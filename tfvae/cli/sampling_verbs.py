@@ -12,6 +12,7 @@ import numpy as np
 from tfvae.cli.run_loading import check_model_folder, open_trusted_run
 from tfvae.errors import DataError, UsageError
 from tfvae.runtime.environment import import_tensorflow
+from tfvae.runtime.memory import check_count_fits
 from tfvae.training.run_folder import Run
 from tfvae.zoo import resolve
 
@@ -89,6 +90,7 @@ def sample(args: argparse.Namespace) -> int:
 
     model = load.load(args.run, args.trust)
     condition, columns = read_condition(args, model)
+    check_count_fits(args.count, model.image_shape)
     images = np.asarray(model.sample(args.count, (args.seed, 0), temperature=float(args.temperature), **condition))
     if grids.is_points(images.shape[1:]):
         return print_path(scatter.draw_scatter(args.output, {"samples": (images, None)}))
@@ -148,6 +150,7 @@ def strip(args: argparse.Namespace) -> int:
     from tfvae.reports import run_figures
 
     condition, _ = read_condition(args, model)
+    check_count_fits(args.count * max(args.steps, getattr(model.arch, "steps", 1)), model.image_shape)
     steps = latent_views.draw_steps(model, args.count, args.seed, args.steps, float(args.temperature), **condition)
     return print_path(run_figures.draw_step_strip(steps, args.output))
 
@@ -158,6 +161,7 @@ def complete(args: argparse.Namespace) -> int:
     from tfvae.models import latent_views
     from tfvae.reports import run_figures
 
+    check_count_fits(args.rows * args.count, model.image_shape)
     x = model.prepare_pixels(load_images(args, run, model, args.rows), (args.seed, 0)).numpy()
     completions = latent_views.complete_images(model, x, args.count, args.seed)
     return print_path(run_figures.draw_completions(x, completions, args.output))
@@ -171,6 +175,7 @@ def traverse(args: argparse.Namespace) -> int:
 
     images = load_split_images(run, args.split, args.index + 1, max(args.index + 1, 500))
     dims = latent_views.find_active_dimensions(model, images, args.dims)
+    check_count_fits(len(dims) * args.steps, model.image_shape)
     rows = latent_views.traverse(model, images[args.index], dims, args.span, args.steps)
     if grids.is_points(model.image_shape):
         panels = {f"z[{dim}]": (row, None) for dim, row in zip(dims, rows)}
@@ -187,6 +192,7 @@ def interpolate(args: argparse.Namespace) -> int:
 
     images = load_split_images(run, args.split, 2, 2 * args.rows)
     rows = len(images) // 2
+    check_count_fits(rows * args.steps, model.image_shape)
     paths = latent_views.interpolate(model, images[:rows], images[rows : 2 * rows], args.steps)
     if grids.is_points(model.image_shape):
         points = paths.reshape(-1, 2), np.repeat(np.arange(rows), args.steps)

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -34,6 +35,8 @@ def serve(args: argparse.Namespace) -> int:
     folder, is_run, name = resolve_target(args)
     check_port(args.port)
     binary = find_binary(args.backend)
+    if binary and args.allow_host:
+        raise UsageError(f"Expected --allow-host with --backend python. Received: {BINARY}, which checks no names.")
     with tempfile.TemporaryDirectory(prefix="tfvae-serve-") as scratch, StopSignals() as stop:
         base = pathlib.Path(scratch) / name
         import_tensorflow()
@@ -41,7 +44,7 @@ def serve(args: argparse.Namespace) -> int:
         if binary:
             run_tensorflow_serving(binary, make_base_folder(folder, args.run, base), name, args.port)
         else:
-            run_own_server(folder, name, args.host, args.port)
+            run_own_server(folder, name, args.host, args.port, args.allow_host)
     return stop.exit_code
 
 
@@ -182,14 +185,15 @@ def format_url(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def run_own_server(folder: pathlib.Path, name: str, host: str, port: int) -> None:
-    """Run `tfvae.serving.http_server` until it is stopped."""
+def run_own_server(folder: pathlib.Path, name: str, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
+    """Run `tfvae.serving.http_server` until it is stopped; `allowed_hosts` are further names that it answers to."""
+    from tfvae.serving.host_guard import HostGuard
     from tfvae.serving.http_server import ModelServer
 
     with open_listener(host, port) as listener:
         app = ModelServer(folder, name, parse_version(folder))
         print_example_request(app, format_url(host, listener))
-        serve_app(app, listener)
+        serve_app(HostGuard(app, host, allowed_hosts), listener)
 
 
 def serve_app(app: Any, listener: socket.socket) -> None:

@@ -112,10 +112,35 @@ def find_reachable_functions(names: Iterable[str], functions: dict[str, Any]) ->
     return reached
 
 
+def to_node_name(reference: str) -> str:
+    """Return the node that a reference such as ``call``, ``call:0`` or ``^call`` means to TensorFlow."""
+    return reference.lstrip("^").partition(":")[0]
+
+
 def find_checkpoint_nodes(graph: MetaGraph) -> tuple[str, str]:
     """Return (save, restore): the names of the nodes that a checkpoint is written and read with."""
     saver = graph.saver_def
-    return saver.save_tensor_name.partition(":")[0], saver.restore_op_name
+    return to_node_name(saver.save_tensor_name), to_node_name(saver.restore_op_name)
+
+
+def iterate_saver_risks(graph: MetaGraph) -> Iterator[str]:
+    """Yield one line for each field of the saver that `tf.saved_model.save` does not write so.
+
+    TensorFlow runs what the saver names while it loads a model, before anybody asks for anything.
+    """
+    saver, nodes = graph.saver_def, {node.name: node for node in graph.graph_def.node}
+    save, restore = find_checkpoint_nodes(graph)
+    if not (saver.save_tensor_name or saver.restore_op_name or saver.filename_tensor_name):
+        return
+    if save == restore:
+        yield f"checkpoint node {escape_text(save)} that both writes and reads"
+    if saver.restore_op_name != restore or restore not in nodes:
+        yield f"restore op {escape_text(saver.restore_op_name)}, which is no name of a node"
+    if saver.save_tensor_name != f"{save}:0" or save not in nodes:
+        yield f"save tensor {escape_text(saver.save_tensor_name)}, which is no output of a node"
+    file_node = nodes.get(to_node_name(saver.filename_tensor_name))
+    if file_node is None or file_node.op != "Placeholder":
+        yield f"file name {escape_text(saver.filename_tensor_name)} of the saver, which is no placeholder"
 
 
 def assign_allowed_ops(graph: MetaGraph) -> dict[str, frozenset[str]]:
@@ -156,11 +181,11 @@ def iterate_op_risks(graph: MetaGraph) -> Iterator[str]:
 
 def find_used_nodes(graph: MetaGraph) -> set[str]:
     """Return the names of the nodes that other nodes, signatures or collections refer to."""
-    used = {source.lstrip("^").partition(":")[0] for node in graph.graph_def.node for source in node.input}
+    used = {to_node_name(source) for node in graph.graph_def.node for source in node.input}
     for signature in graph.signature_def.values():
-        used |= {info.name.partition(":")[0] for info in (*signature.outputs.values(), *signature.inputs.values())}
+        used |= {to_node_name(info.name) for info in (*signature.outputs.values(), *signature.inputs.values())}
     for collection in graph.collection_def.values():
-        used |= {name.lstrip("^").partition(":")[0] for name in collection.node_list.value}
+        used |= {to_node_name(name) for name in collection.node_list.value}
     return used
 
 
@@ -169,6 +194,7 @@ def iterate_object_risks(model: Proto) -> Iterator[str]:
     graph = model.meta_graphs[0]
     if len(model.meta_graphs) > 1:
         yield f"{len(model.meta_graphs)} graphs, of which only the first is examined"
+    yield from iterate_saver_risks(graph)
     for name in sorted(set(filter(None, find_checkpoint_nodes(graph))) & find_used_nodes(graph)):
         yield f"checkpoint node {escape_text(name)} is used by more than the saver"
     names = [function.signature.name for function in graph.graph_def.library.function]

@@ -168,7 +168,7 @@ def verify_folder(path: PathLike) -> None:
     """Check that the files of a folder are exactly those that its manifest lists.
 
     Raises:
-        IntegrityError: a file is missing, another, or not in the manifest.
+        IntegrityError: a file is missing, another, or not in the manifest, or there is a link.
     """
     path = pathlib.Path(path)
     manifest = read_json(path / MANIFEST)
@@ -176,6 +176,10 @@ def verify_folder(path: PathLike) -> None:
         listed = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest.get("files", manifest).items()}
     except (AttributeError, KeyError, TypeError):
         raise IntegrityError(f"Expected sizes and hashes in {path / MANIFEST}. Received: other JSON.") from None
+    if links := sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_symlink()):
+        raise IntegrityError(
+            f"Expected in {path} files and folders. Received: {links[0]}, a link, which no hash covers."
+        )
     present = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {MANIFEST}
     if extra := sorted(present - set(listed)):
         raise IntegrityError(f"Expected in {path} only what its manifest lists. Received: {extra[0]}, too.")
