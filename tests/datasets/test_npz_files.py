@@ -1,5 +1,8 @@
 """Arrays of one's own in an npz file."""
 
+import os
+import zipfile
+
 import numpy as np
 import pytest
 from dataset_files import load_all_images
@@ -33,11 +36,20 @@ BAD_ARRAYS = {
     "channels first": ({"x": np.zeros((6, 3, 32, 32), np.uint8)}, r"\[6, 3, 32, 32\]"),
     "empty": ({"x": np.zeros((0, 4, 4), np.uint8)}, r"\[0, 4, 4\]"),
     "nan": ({"x": X * np.nan}, "float64.*nan"),
+    "inf": ({"x": X + [[[0, 0, 0, np.inf]]]}, "24 of them are NaN or infinite"),
     "range": ({"x": X + 200.0}, "200"),
+    "just over 1": ({"x": X + np.nextafter(1, 2)}, r"to 1.0000000000000002\."),
+    "just over 1 in single": ({"x": np.float32(X) + np.nextafter(np.float32(1), np.float32(2))}, "1.00000011"),
+    "just below 0": ({"x": X - 1e-300}, "from -1e-300"),
     "objects": ({"x": np.array([{}, 1], object)}, "pickle"),
     "no images": ({"z": X}, "Received: z"),
     "labels": ({"x": X, "y": np.zeros(5, int)}, r"6 whole numbers.*\[5\]"),
     "float labels": ({"x": X, "y": np.zeros(6)}, "float64"),
+    "huge labels": ({"x": X, "y": np.full(6, 2**33)}, "8589934592; number the classes"),
+    "unsigned labels": ({"x": X, "y": np.full(6, 2**64 - 1, np.uint64)}, "number the classes"),
+    "negative labels": ({"x": X, "y": np.arange(6) - 1}, "from -1 to 4"),
+    "object labels": ({"x": X, "y": np.array([{}] * 6, object)}, "pickle"),
+    "other test shape": ({"x": X, "x_test": np.zeros((6, 4, 5, 1))}, r"\[4, 4, 1\] in x and \[4, 5, 1\] in x_test"),
 }
 
 
@@ -49,18 +61,67 @@ def test_npz_with_bad_arrays_is_refused(tmp_path, case):
         datasets.load(f"npz:{tmp_path}/bad.npz")
 
 
-@pytest.mark.parametrize("harm", ["missing", "text", "cut", "npy", "flipped"])
-def test_npz_files_that_are_none(tmp_path, harm):
-    path = tmp_path / "bad.npz"
+HARMS = {
+    "missing": "does not exist",
+    "folder": "a folder; folder:",
+    "pipe": "no regular file",
+    "nothing": "an empty file",
+    "text": "another format",
+    "npy": "np.savez",
+    "cut": "cut, damaged",
+    "flipped": "damaged",
+    "not an array": "another format",
+    "forged shape": "memory|damaged",
+    "encrypted": "password",
+}
+
+
+def write_harmed_archive(path, harm):
+    """Write an npz file with a fault."""
     np.savez_compressed(path, x=np.arange(96, dtype=np.uint8).reshape(6, 4, 4))
     content = path.read_bytes()
-    if harm == "missing":
-        path.unlink()
+    path.unlink()
+    if harm == "folder":
+        path.mkdir()
+    elif harm == "pipe":
+        os.mkfifo(path)
     elif harm == "npy":
         with path.open("wb") as file:
             np.save(file, X)
-    else:
+    elif harm in ("not an array", "forged shape"):
+        header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (9999999, 9999999, 999, 1), }".ljust(117) + b"\n"
+        forged = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", forged if harm == "forged shape" else b"hello")
+    elif harm != "missing":
         middle = content[:90] + bytes([content[90] ^ 255]) + content[91:]
-        path.write_bytes({"text": b"hello", "cut": content[:-30], "flipped": middle}[harm])
-    with pytest.raises(DataError, match="bad.npz"):
+        # Bit 0 of the flags, 8 bytes into the central directory's entry and 6 into the local one, says encrypted.
+        encrypted = bytearray(content)
+        for offset in (6, content.index(b"PK\x01\x02") + 8):
+            encrypted[offset] |= 1
+        harmed = {"nothing": b"", "text": b"hello", "cut": content[:-30], "flipped": middle, "encrypted": encrypted}
+        path.write_bytes(harmed[harm])
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_npz_files_that_are_none_are_called_what_they_are(tmp_path, harm):
+    path = tmp_path / "bad.npz"
+    write_harmed_archive(path, harm)
+    with pytest.raises(DataError, match=f"(?s)bad.npz.*({HARMS[harm]})") as caught:
         datasets.load(f"npz:{path}")
+    assert "context manager" not in str(caught.value) and "allow_pickle" not in str(caught.value)
+
+
+def test_bytes_of_zero_and_one_are_remarked_upon(tmp_path, rng, caplog):
+    mask = rng.integers(2, size=(30, 4, 4)).astype(np.uint8)
+    for name, x in {
+        "mask": mask,
+        "floats": mask / 255,
+        "bool": mask == 1,
+        "scaled": mask * 255,
+        "black": mask * 0,
+    }.items():
+        caplog.clear()
+        np.savez(tmp_path / f"{name}.npz", x=x)
+        datasets.load(f"npz:{tmp_path}/{name}.npz")
+        assert ("bytes of 0 and 1" in caplog.text) == (name in ("mask", "floats")), name

@@ -10,7 +10,7 @@ from dataset_files import load_all_images
 from PIL import Image
 
 from tfvae import datasets
-from tfvae.errors import DataError
+from tfvae.errors import DataError, UsageError
 
 
 def save_picture(path, array, **options):
@@ -88,6 +88,85 @@ def test_a_bad_picture_is_named_or_skipped(folder, bad, why, caplog):
     assert np.bincount(labels).tolist() == [2, 2] and len(images) == 4
     assert [pathlib.Path(path).name for path, _ in datasets.skipped_files] == ["bad.png"]
     assert "bad.png" in caplog.text
+
+
+@pytest.mark.parametrize("bad_files", ["refuse", "skip"])
+def test_the_way_out_that_a_message_names_exists_in_the_name(folder, bad_files):
+    (folder / "cats" / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="bad.png.*folder:PATH,bad-files=skip"):
+        datasets.load(f"folder:{folder},size=16")
+    # The name's own option goes before the argument, wherever it stands.
+    assert len(load_all_images(f"folder:{folder},bad-files=skip,size=16", bad_files=bad_files)[0]) == 4
+    datasets.check_name(f"folder:{folder},size=16,bad-files=skip")
+    with pytest.raises(DataError, match="bad.png"):
+        datasets.load(f"folder:{folder},size=16,bad-files=refuse", bad_files="skip")
+    for wrong in ("skp", ""):
+        with pytest.raises(UsageError, match="bad-files"):
+            datasets.check_name(f"folder:{folder},bad-files={wrong}")
+
+
+def test_many_damaged_pictures_are_counted_and_the_first_named(folder, caplog):
+    for i in range(30):
+        (folder / "cats" / f"bad{i:02d}.png").write_bytes(b"")
+    datasets.load(f"folder:{folder},bad-files=skip")
+    assert "bad09.png" in caplog.text and "bad10.png" not in caplog.text
+    assert "skipped 30 of 34 pictures" in caplog.text and len(datasets.skipped_files) == 30
+
+
+FORMATS = {"gif": "GIF", "tif": "TIFF", "tiff": "TIFF", "jfif": "JPEG", "jpe": "JPEG", "pgm": "PPM", "ppm": "PPM"}
+FORMATS |= {"pnm": "PPM", "dib": "DIB", "GIF": "GIF"}
+
+
+@pytest.mark.parametrize("end", FORMATS)
+def test_pictures_of_all_formats_are_read(tmp_path, end):
+    for level in (0, 100, 200):
+        path = tmp_path / "f" / f"{level}.{end}"
+        save_picture(path, np.full((8, 8), level, np.uint8), format=FORMATS[end])
+    images, _ = load_all_images(f"folder:{tmp_path}/f,size=8,channels=1")
+    assert sorted(int(image.mean()) for image in images) == [0, 100, 200]
+
+
+def test_of_several_frames_the_first_is_read(tmp_path):
+    frames = [Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (50, 250)]
+    for end in ("gif", "tif"):
+        (tmp_path / end).mkdir()
+        for name in "ab":
+            frames[0].save(tmp_path / end / f"{name}.{end}", save_all=True, append_images=frames[1:])
+        images, _ = load_all_images(f"folder:{tmp_path}/{end},size=8,channels=1")
+        assert (images == 50).all()
+
+
+def test_bits_are_black_and_white_and_real_pixels_are_refused(tmp_path):
+    bits = np.indices((8, 8)).sum(0) % 2 > 0
+    for name in "ab":
+        save_picture(tmp_path / "bits" / f"{name}.pbm", bits)
+        save_picture(tmp_path / "real" / f"{name}.tif", bits.astype(np.float32))
+    images, _ = load_all_images(f"folder:{tmp_path}/bits,size=8,channels=1")
+    np.testing.assert_array_equal(images[0, ..., 0], bits * 255)
+    with pytest.raises(DataError, match="tif to be a picture.*real"):
+        datasets.load(f"folder:{tmp_path}/real,size=8")
+
+
+def test_what_is_left_out_is_counted_by_kind(folder, tmp_path, caplog):
+    """Files of other kinds, and links: nothing outside the folder is read, nothing vanishes without a word."""
+    save_picture(tmp_path / "outside" / "secret.png", np.zeros((8, 8), np.uint8))
+    (folder / "cats" / "link.png").symlink_to(tmp_path / "outside" / "secret.png")
+    (folder / "cats" / "broken.png").symlink_to(tmp_path / "gone.png")
+    (folder / "cats" / "inside.png").symlink_to(folder / "cats" / "a.png")
+    (folder / "more").symlink_to(tmp_path / "outside")
+    (folder / "cats" / "raw").write_bytes(b"")
+    (folder / "cats" / "x.a\x1b[31m").write_bytes(b"")
+    for name in "ab":
+        (folder / "dogs" / f"{name}.HEIC").write_bytes(b"")
+    images, labels = load_all_images(f"folder:{folder},size=8")
+    assert np.bincount(labels).tolist() == [3, 2] and len(images) == 5
+    for part in ("2 .heic files", "1 .txt files", "1 files without a suffix", "1 links to folders", "1 broken links"):
+        assert part in caplog.text
+    assert "1 links that lead out of the folder" in caplog.text and "\x1b" not in caplog.text
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "a.heic").write_bytes(b"")
+    with pytest.raises(DataError, match="Received: 1 .heic files"):
+        datasets.load(f"folder:{tmp_path}/only")
 
 
 def test_folders_without_a_usable_picture(tmp_path, folder):

@@ -100,6 +100,13 @@ def test_tfds_labels_are_flattened_factors(mocked):
     assert not datasets.load("celeb_a:size=8")[1].any()
 
 
+def test_tfds_sets_without_labels_are_refused_where_labels_are_needed(mocked):
+    with pytest.raises(DataError, match="without labels"):
+        datasets.load("celeb_a:size=32", needs_labels=True)
+    labels = datasets.load("shapes3d:size=32", needs_labels=True)[1]
+    np.testing.assert_array_equal(labels, datasets.load("shapes3d:size=32")[1])
+
+
 def test_tfds_binary_images_use_the_full_range(mocked, monkeypatch):
     ones = np.array([[[[0], [1]]]], np.uint8)
     np.testing.assert_array_equal(tfds_source._scale_to_bytes("dsprites", ones), 255 * ones)

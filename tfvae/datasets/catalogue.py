@@ -47,7 +47,9 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     "gaussians": CatalogueEntry(
         "built in", (1, 2, 1), 10000, 0, 8, "points of a ring of Gaussians, float32; gaussians:modes=8"
     ),
-    "folder": CatalogueEntry("yours", None, 0, 0, 0, "folder:PATH,size=64,channels=3: nested PNG, JPEG, WebP, BMP"),
+    "folder": CatalogueEntry(
+        "yours", None, 0, 0, 0, "folder:PATH,size=64,channels=3: nested PNG, JPEG, WebP, GIF, ..."
+    ),
     "npz": CatalogueEntry("yours", None, 0, 0, 0, "npz:PATH: images or x_train, y_train, x_test, y_test"),
 }
 

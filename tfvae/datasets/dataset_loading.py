@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 
 import numpy as np
 
 from tfvae.config import BINARIZE
 from tfvae.datasets import splits
+from tfvae.datasets.image_arrays import check_classes, has_only_darkest_bytes
 from tfvae.datasets.name_resolution import find_source
 from tfvae.datasets.picture_folders import BAD_FILES
-from tfvae.datasets.source import Arrays, log
-from tfvae.errors import UsageError, describe_unknown
+from tfvae.datasets.source import Arrays, Source, log_once
+from tfvae.errors import DataError, UsageError, describe_unknown
 
 
 def load(
@@ -25,6 +25,7 @@ def load(
     seed: int = 0,
     binarize: str = "none",
     bad_files: str = "refuse",
+    needs_labels: bool = False,
 ) -> Arrays:
     """Load the images and labels of one split; the same call always returns the same arrays.
 
@@ -40,7 +41,8 @@ def load(
         binarize: 'static' draws each pixel once, 255 with probability x/255 (see `splits.draw_binary_images`);
             'dynamic' leaves the bytes as they are, for the model to draw anew in each step; 'none'.
         bad_files: what happens to a damaged picture of a folder: 'refuse' raises an error, 'skip' leaves it out
-            (then it is listed in `skipped_files`).
+            (then it is listed in `skipped_files`). The option bad-files of the data set's name goes before it.
+        needs_labels: refuse data without labels, whose labels are zeros otherwise.
 
     Returns:
         images uint8 [N,H,W,C] and labels int64 [N]. The images of square and gaussians are float32 [N,1,2,1] in
@@ -55,18 +57,8 @@ def load(
         >>> images.shape, images.dtype, labels.shape
         ((180, 8, 8, 1), dtype('uint8'), (180,))
     """
-    if binarize not in BINARIZE:
-        raise UsageError(describe_unknown("binarize", binarize, BINARIZE))
-    if bad_files not in BAD_FILES:
-        raise UsageError(describe_unknown("bad_files", bad_files, BAD_FILES))
-    if limit < 0:
-        raise UsageError(f"Expected limit >= 0. Received: {limit!r}.")
-    splits.select_part(split, ("all",))  # a wrong word is refused before anything is read
-    source = find_source(name, raw_dir, bad_files)
-    for note in source.notes:
-        log_once(f"{name}: {note}.")
-    part = splits.select_part(split, source.parts)
-    images, labels = source.read(part)
+    _check_arguments(split, limit, binarize, bad_files)
+    images, labels, part = _read_part(name, split, find_source(name, raw_dir, bad_files), needs_labels)
     positions = splits.select_positions(len(images), split, part, validation, seed)
     positions = positions[:limit] if limit else positions
     images, labels = np.asarray(images[positions]), np.asarray(labels[positions])
@@ -77,10 +69,40 @@ def load(
     return images, labels
 
 
-@functools.cache
-def log_once(note: str) -> None:
-    """Log a warning once per process: a run loads several splits."""
-    log.warning("%s", note)
+def _check_arguments(split: str, limit: int, binarize: str, bad_files: str) -> None:
+    """Refuse wrong arguments of `load` before anything is read."""
+    if binarize not in BINARIZE:
+        raise UsageError(describe_unknown("binarize", binarize, BINARIZE))
+    if bad_files not in BAD_FILES:
+        raise UsageError(describe_unknown("bad_files", bad_files, BAD_FILES))
+    if limit < 0:
+        raise UsageError(f"Expected limit >= 0. Received: {limit!r}.")
+    splits.select_part(split, ("all",))
+
+
+def _read_part(name: str, split: str, source: Source, needs_labels: bool) -> tuple[np.ndarray, np.ndarray, str]:
+    """Read the part of a source that holds a split, with the notes on it, and return images, labels and the part.
+
+    Raises:
+        DataError: labels are needed, and there are none, or all training images have the same.
+    """
+    for note in source.notes:
+        log_once(f"{name}: {note}.")
+    part = splits.select_part(split, source.parts)
+    if needs_labels and part in source.unlabelled_parts:
+        raise DataError(
+            f"Expected {name!r} to have labels for split {split!r}, because the model is told them. "
+            "Received: images without labels; give labels too, or leave out condition=labels."
+        )
+    images, labels = source.read(part)
+    if needs_labels:
+        check_classes(labels, name, least=1 if part == "test" else 2)
+    if has_only_darkest_bytes(images):
+        log_once(
+            f"{name}: all pixels are bytes of 0 and 1, on a scale that ends at 255: almost black. "
+            "If 1 means white, store bool or floats, or multiply by 255."
+        )
+    return images, labels, part
 
 
 def fingerprint(images: np.ndarray) -> str:

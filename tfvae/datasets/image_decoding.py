@@ -16,15 +16,16 @@ MAX_PIXELS = 64_000_000
 def open_picture(file: BinaryIO, channels: int) -> Image.Image:
     """Decode a picture file and return a Pillow image of mode L or RGB, turned as its EXIF data says.
 
-    The size is checked from the header, before any pixel is decoded. 16-bit grey is divided by 257;
-    transparent pictures are laid on black, the background of MNIST-like data.
+    The size is checked from the header, before any pixel is decoded. 16-bit grey is divided by 257; of several
+    frames or pages the first is taken; transparent pictures are laid on black, the background of MNIST-like data.
 
     Args:
         file: an open binary file.
         channels: 1 for mode L, 3 for RGB.
 
     Raises:
-        ValueError: more than MAX_PIXELS; Pillow raises almost any Exception for a damaged file.
+        ValueError: more than MAX_PIXELS, or pixels that are real numbers.
+        Exception: Pillow raises almost any for a damaged file.
     """
     from PIL import Image, ImageOps
 
@@ -34,6 +35,8 @@ def open_picture(file: BinaryIO, channels: int) -> Image.Image:
         image: Image.Image = Image.open(file)
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than the {MAX_PIXELS} allowed")
+    if image.mode == "F":
+        raise ValueError("real-valued pixels, whose range a picture file does not say; store bytes")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         grey = np.rint(np.asarray(image, np.float64) / 257)

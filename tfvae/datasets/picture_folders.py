@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, open_picture
-from tfvae.datasets.source import Arrays, Source, log, parse_options, split_path
-from tfvae.errors import DataError, UsageError
+from tfvae.datasets.source import Arrays, Source, log_once, parse_options, split_path
+from tfvae.errors import DataError, UsageError, describe_unknown
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SUFFIXES = ".png .jpg .jpeg .jpe .jfif .webp .bmp .dib .gif .tif .tiff .pbm .pgm .ppm .pnm".split()
 FOLDER_OPTIONS = {"size": 64, "channels": 3}
+BAD_FILES_OPTION = "bad-files"
 BAD_FILES = ("refuse", "skip")
+MAX_NAMED_FILES = 10
 ORDER_SEED = 131
 
 # Files that the latest load of a folder with bad_files="skip" left out: (path, reason).
@@ -25,13 +29,20 @@ def make_folder_source(rest: str, bad_files: str = "refuse") -> Source:
     """Make the source of 'folder:REST', where REST is 'PATH,size=64,channels=3'.
 
     Args:
-        rest: path and options; size=0 keeps the pictures' own size, which must be one for all.
-        bad_files: 'refuse' raises an error for a damaged picture, 'skip' leaves it out (see `skipped_files`).
+        rest: path and options; size=0 keeps the pictures' own size, which must be one for all; bad-files=skip
+            leaves damaged pictures out.
+        bad_files: where `rest` does not say it: 'refuse' raises an error for a damaged picture, 'skip' leaves it
+            out (see `skipped_files`).
 
     Raises:
         UsageError: no path, or a wrong option.
     """
-    path, items = split_path(rest, FOLDER_OPTIONS)
+    path, items = split_path(rest, {**FOLDER_OPTIONS, BAD_FILES_OPTION: bad_files})
+    for item in [item for item in items if item.partition("=")[0] == BAD_FILES_OPTION]:
+        items.remove(item)
+        bad_files = item.partition("=")[2]
+        if bad_files not in BAD_FILES:
+            raise UsageError(f"Data set 'folder': {describe_unknown(BAD_FILES_OPTION, bad_files, BAD_FILES)}")
     options = parse_options("folder", items, FOLDER_OPTIONS)
     if not path:
         raise UsageError("Expected folder:PATH. Received: no path.")
@@ -48,7 +59,8 @@ def make_folder_source(rest: str, bad_files: str = "refuse") -> Source:
 def list_pictures(root: pathlib.Path) -> tuple[list[pathlib.Path], list[int], list[str]]:
     """List all pictures below a folder and return their paths, labels and class names, sorted by path.
 
-    Hidden files are left out. A label is the index of the first-level sub-folder among those with pictures;
+    Hidden files are left out. So are files of other kinds and links that lead out of the folder or to a folder;
+    these are counted in a warning. A label is the index of the first-level sub-folder among those with pictures;
     pictures in `root` itself, if there are such sub-folders too, are a class of their own, the first, named ''.
 
     Args:
@@ -59,17 +71,42 @@ def list_pictures(root: pathlib.Path) -> tuple[list[pathlib.Path], list[int], li
     """
     if not root.is_dir():
         raise DataError(f"Expected a folder of pictures. Received: {str(root)!r}, which is not a folder.")
-    paths: list[pathlib.Path] = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = [name for name in sorted(files) if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-        paths += [pathlib.Path(folder, name) for name in names]
+    paths, others = _walk_folder(root)
+    description = ", ".join(f"{count} {kind}" for kind, count in others.most_common(MAX_NAMED_FILES))
+    description += ", and more" if len(others) > MAX_NAMED_FILES else ""
     if not paths:
-        raise DataError(f"Expected pictures ({', '.join(SUFFIXES)}) below {root}. Received: none.")
+        raise DataError(f"Expected pictures ({', '.join(SUFFIXES)}) below {root}. Received: {description or 'none'}.")
+    if others:
+        log_once(f"folder:{root}: left out what is not read as a picture: {description}.")
     path_parts = [path.relative_to(root).parts for path in paths]
     kinds = [parts[0] if len(parts) > 1 else "" for parts in path_parts]
     classes = sorted(set(kinds))
     return paths, [classes.index(kind) for kind in kinds], classes
+
+
+def _walk_folder(root: pathlib.Path) -> tuple[list[pathlib.Path], collections.Counter[str]]:
+    """Return the pictures below a folder, and how many of each kind are left out, {'.txt files': 3, ...}."""
+    paths: list[pathlib.Path] = []
+    others: collections.Counter[str] = collections.Counter()
+    real_root = os.path.realpath(root)
+    unreadable: list[OSError] = []
+    for folder, folders, files in os.walk(root, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        others["links to folders"] += sum(os.path.islink(os.path.join(folder, name)) for name in folders)
+        for name in sorted(name for name in files if not name.startswith(".")):
+            path = pathlib.Path(folder, name)
+            if path.suffix.lower() not in SUFFIXES:
+                # A suffix may hold any character; the terminal shall not obey it.
+                suffix = path.suffix.lower() if path.suffix.isprintable() else ascii(path.suffix)
+                others[f"{suffix} files" if suffix else "files without a suffix"] += 1
+            elif not path.is_file():
+                others["broken links or devices"] += 1
+            elif path.is_symlink() and not pathlib.Path(os.path.realpath(path)).is_relative_to(real_root):
+                others["links that lead out of the folder"] += 1
+            else:
+                paths.append(path)
+    others["folders that may not be read"] += len(unreadable)
+    return paths, +others
 
 
 def _read_folder(root: pathlib.Path, size: int, channels: int, bad_files: str) -> Arrays:
@@ -79,11 +116,18 @@ def _read_folder(root: pathlib.Path, size: int, channels: int, bad_files: str) -
     files = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
     images, positions, damage = _decode_pictures(files, size, channels, bad_files)
     skipped_files[:] = damage
-    for path, reason in damage:
-        log.warning("skipped %s: %s", path, reason)
+    _report_skipped_files(root, damage, len(paths))
     # Files come sorted by class; a fixed shuffle makes the first N a fair sample.
     order = np.random.default_rng((ORDER_SEED, len(images))).permutation(len(images))
     return images[order], np.asarray(labels, np.int64)[positions][order]
+
+
+def _report_skipped_files(root: pathlib.Path, damage: Sequence[tuple[str, str]], count: int) -> None:
+    """Log how many of `count` pictures were skipped, and the first ones by name."""
+    for path, reason in damage[:MAX_NAMED_FILES]:
+        log_once(f"skipped {path}: {reason}")
+    if damage:
+        log_once(f"folder:{root}: skipped {len(damage)} of {count} pictures, which are damaged.")
 
 
 @functools.lru_cache(maxsize=1)
@@ -106,7 +150,8 @@ def _decode_pictures(
         except Exception as error:  # Pillow raises almost anything on damaged bytes
             if bad_files == "refuse":
                 raise DataError(
-                    f"Expected {path} to be a picture. Received: {error}; remove it, or skip bad files."
+                    f"Expected {path} to be a picture. Received: {error}; remove it, or leave such files out with "
+                    f"the option {BAD_FILES_OPTION}=skip, as in folder:PATH,{BAD_FILES_OPTION}=skip."
                 ) from error
             damage.append((path, str(error)))
             continue

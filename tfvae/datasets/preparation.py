@@ -8,9 +8,8 @@ import numpy as np
 
 from tfvae.datasets import prepared_copies, tfds_source
 from tfvae.datasets.catalogue import CATALOGUE
-from tfvae.datasets.dataset_loading import log_once
 from tfvae.datasets.name_resolution import find_source, is_user_function, make_copy_key
-from tfvae.datasets.source import parse_options, split_items, split_name
+from tfvae.datasets.source import log_once, parse_options, split_items, split_name
 from tfvae.errors import DataError, UsageError
 
 

@@ -65,6 +65,7 @@ def find_prepared_copy(key: str) -> tuple[Source | None, str]:
         manifest = json.loads((folder / MANIFEST).read_text())
         damage = _describe_damage(folder, manifest["files"])
         origin, notes, parts = manifest["origin"], tuple(manifest["notes"]), tuple(manifest["parts"])
+        unlabelled_parts = tuple(manifest.get("unlabelled_parts", ()))  # copies of 0.1.0 do not say
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         damage = f"{folder / MANIFEST} cannot be read ({error!r})"
     if damage:
@@ -79,7 +80,8 @@ def find_prepared_copy(key: str) -> tuple[Source | None, str]:
     def get_sha256() -> dict[str, str]:
         return manifest["sha256"] or manifest["files"]
 
-    return Source(parts, read, f"prepared copy in {folder}, from {origin}", notes, get_sha256), ""
+    text = f"prepared copy in {folder}, from {origin}"
+    return Source(parts, read, text, notes, get_sha256, unlabelled_parts=unlabelled_parts), ""
 
 
 def write_copy(key: str, source: Source) -> pathlib.Path:
@@ -102,6 +104,7 @@ def write_copy(key: str, source: Source) -> pathlib.Path:
             "notes": source.notes,
             "sha256": source.compute_sha256(),
             "files": files,
+            "unlabelled_parts": source.unlabelled_parts,
         }
         (temporary_folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
         # Another process may have written the same copy meanwhile; a good one is left alone.

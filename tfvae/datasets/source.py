@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import pathlib
@@ -29,6 +30,7 @@ class Source(NamedTuple):
         notes: what a reader of results must know (lossy copies, unpinned content).
         compute_sha256: returns {file: hex digest of its decompressed bytes}.
         is_slow_to_read: whether the first load leaves a prepared copy behind, because reading is slow.
+        unlabelled_parts: the parts that have no labels; `read` returns zeros in their place.
     """
 
     parts: tuple[str, ...]
@@ -37,6 +39,13 @@ class Source(NamedTuple):
     notes: tuple[str, ...] = ()
     compute_sha256: Callable[[], dict[str, str]] = dict
     is_slow_to_read: bool = False
+    unlabelled_parts: tuple[str, ...] = ()
+
+
+@functools.cache
+def log_once(note: str) -> None:
+    """Log a warning once per process: a run loads several splits."""
+    log.warning("%s", note)
 
 
 def split_name(name: str) -> tuple[str, str]:

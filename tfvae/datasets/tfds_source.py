@@ -149,8 +149,16 @@ def _make_tfds_source(name: str, builder: Any, size: int) -> Source:
         with contextlib.redirect_stdout(sys.stderr):
             return _read_split(name, builder, "train" if part == "all" else part, size)
 
+    parts = ("train", "test") if has_test_split else ("all",)
+    unlabelled_parts = () if _list_label_keys(name, builder.info.features) else parts
     origin = f"TFDS {builder.info.full_name}"
-    return Source(("train", "test") if has_test_split else ("all",), read, origin, is_slow_to_read=bool(splits))
+    return Source(parts, read, origin, is_slow_to_read=bool(splits), unlabelled_parts=unlabelled_parts)
+
+
+def _list_label_keys(name: str, features: Any) -> list[str]:
+    """List the features that hold the label, or the factors, of an image; none where a set has no labels."""
+    keys = [f"label_{factor}" for factor in FACTORS.get(name, ())] or ["label"]
+    return [key for key in keys if key in features and features[key].shape == ()]
 
 
 def _read_split(name: str, builder: Any, split: str, size: int) -> Arrays:
@@ -167,8 +175,7 @@ def _read_split(name: str, builder: Any, split: str, size: int) -> Arrays:
     if not has_fixed_shape and not size:
         raise DataError(f"Expected one shape for all images of {name!r}. Received: mixed; use {name}:size=64.")
     _check_memory(name, builder, split, features[key].shape, size)
-    label_keys = [f"label_{factor}" for factor in FACTORS.get(name, ())] or ["label"]
-    label_keys = [label for label in label_keys if label in features and features[label].shape == ()]
+    label_keys = _list_label_keys(name, features)
     data = builder.as_dataset(split=split, shuffle_files=False)
     data = data.map(lambda x: (x[key], tuple(x[label] for label in label_keys)))
     images, labels = [], []

@@ -64,8 +64,9 @@ def make_user_source(name: str) -> Source:
     base, options = specs.parse_spec(name)
     function = load_user_function(base)
     options = check_user_options(base, function, options)
-    arrays = _call_user_function(base, function, tuple(sorted(options.items())))
-    return Source(tuple(arrays), lambda part: arrays[part], f"arrays made by {base}")
+    arrays, has_labels = _call_user_function(base, function, tuple(sorted(options.items())))
+    unlabelled_parts = () if has_labels else tuple(arrays)
+    return Source(tuple(arrays), arrays.__getitem__, f"arrays made by {base}", unlabelled_parts=unlabelled_parts)
 
 
 def check_user_options(base: str, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,8 +112,8 @@ def _make_option(parameter: inspect.Parameter) -> specs.Option:
 @functools.lru_cache(maxsize=1)
 def _call_user_function(
     base: str, function: Callable[..., Any], options: tuple[tuple[str, Any], ...]
-) -> dict[str, Arrays]:
-    """Call the user's function and return its checked arrays, {part: (images, labels)}."""
+) -> tuple[dict[str, Arrays], bool]:
+    """Call the user's function; return its checked arrays, {part: (images, labels)}, and whether it gave labels."""
     try:
         result = function(**dict(options))
     except Exception as error:  # a user's function may raise anything
@@ -128,7 +129,7 @@ def _call_user_function(
     layout = _select_layout(base, result)
     arrays = {part: _check_part(base, result, *keys) for part, keys in layout.items()}
     _check_same_form(base, arrays)
-    return arrays
+    return arrays, all(labels_key in result for _, labels_key in layout.values())
 
 
 def _select_layout(base: str, result: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

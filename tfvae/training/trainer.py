@@ -37,6 +37,7 @@ def load_split(config: Config, split: str) -> Split:
         validation=config.validation,
         seed=config.seed,
         binarize=config.binarize,
+        needs_labels=(config.condition or "").partition(":")[0] == "labels",
     )
 
 
