@@ -36,11 +36,12 @@ def check_images(images: np.ndarray, description: str) -> np.ndarray:
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):  # NaN fails this too
             bad_count = np.count_nonzero(~np.isfinite(images))
-            # All digits are written: the largest may be the first number beyond 1.
-            low_text, high_text = (repr(value).removesuffix(".0") for value in (low, high))
+            # Rounded to six digits, the first number beyond 1 would be 1.
+            is_rounded = np.isfinite([low, high]).all() and (float(f"{low:g}"), float(f"{high:g}")) != (low, high)
+            value_range = f"{low!r} to {high!r}" if is_rounded else f"{low:g} to {high:g}"
             raise DataError(
                 f"Expected {description}, {images.dtype} {list(images.shape)}, to be finite and in [0,1]. "
-                f"Received: values from {low_text} to {high_text}"
+                f"Received: values from {value_range}"
                 + (f"; {bad_count} of them are NaN or infinite." if bad_count else ".")
             )
     return images.reshape(shape)
