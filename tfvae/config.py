@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ SCHEDULES = ("constant", "cosine")
 XLA = ("auto", "on", "off")
 FEEDS = ("auto", "resident", "streamed")
 STRATEGIES = ("none", "mirrored", "multi-worker")
+PATH_DATASETS = ("folder", "npz")  # whose names hold a path of the user's
+BYTE_LIKELIHOODS = ("bernoulli", "logistic", "logistic-mixture", "categorical", "bitwise")
 
 # Settings that were called otherwise in 0.1.0: {old name: name}.
 SETTING_ALIASES = {"rate_warmup": "learning_rate_warmup"}
@@ -100,6 +103,10 @@ class Config:
     raw_dir: str | None = make_setting(None, "folder with original data files (or set TFVAE_RAW_DIR)")
 
     def __post_init__(self) -> None:
+        kind, _, path = self.dataset.partition(":") if isinstance(self.dataset, str) else ("", "", "")
+        if kind in PATH_DATASETS and path and not path.startswith(("/", "~")) and not os.path.isabs(path):
+            # A run says where its data are, from wherever it is read again.
+            object.__setattr__(self, "dataset", f"{kind}:{os.path.join(os.getcwd(), path)}")
         for name, value in OFF_VALUES.items():
             if specs.is_same_value(getattr(self, name), value):
                 object.__setattr__(self, name, None)
@@ -152,6 +159,9 @@ class Config:
                 values[kind] = part_sources.translate_spec(kind, values[kind], drop_ineffective=True)
         if values.get("strategy", "none") != "mirrored":
             values.pop("replicas", None)
+        likelihood = str(values.get("likelihood", "auto")).partition(":")[0]
+        if values.get("binarize", "none") != "none" or likelihood in BYTE_LIKELIHOODS:
+            values.pop("dequantize", None)  # 0.1.0 took it, and trained on other bytes than the data's
         name = str(values.get("objective", "")).partition(":")[0]
         if name == "sigma" and values.get("likelihood", "auto") == "auto" and values.get("binarize", "none") != "none":
             values["likelihood"] = "bernoulli"  # what 0.1.0 took for binary pixels
@@ -160,6 +170,12 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return {setting: value}, as config.json has it."""
         return dataclasses.asdict(self)
+
+    def to_public_dict(self) -> dict[str, Any]:
+        """Return `to_dict` without paths of this machine, for what is exported, served or shown to others."""
+        kind, _, path = self.dataset.partition(":")
+        dataset = f"{kind}:{path.rpartition('/')[2]}" if kind in PATH_DATASETS else self.dataset
+        return self.to_dict() | {"dataset": dataset, "raw_dir": None}
 
     def flags(self) -> list[tuple[str, Any]]:
         """Return [(flag, value)] of ``tfvae train OBJECTIVE`` for what is not the default; value None: a switch."""

@@ -38,7 +38,9 @@ COMMANDS = sorted(
 PYTHON = {page: blocks for page, text in PAGES.items() if (blocks := find_blocks(text, "python"))}
 
 
-@pytest.mark.parametrize("page", PYTHON)
+@pytest.mark.parametrize(
+    "page", [page if "README" in str(page) else pytest.param(page, marks=pytest.mark.slow) for page in PYTHON]
+)
 def test_python_runs_as_shown(page, tmp_path, monkeypatch):
     """In an empty folder, the blocks of a page one after the other; comments' shapes are checked in other tests."""
     monkeypatch.chdir(tmp_path)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfvae.errors import UsageError
+import tfvae
+from tfvae.errors import DataError, UsageError
 
 
 def weights_of(model):
@@ -58,3 +60,57 @@ def test_fit_on_nan_is_no_success(tiny):
     history = model.fit(np.full((8, 8, 8, 1), np.nan, np.float32), batch_size=4, verbose=0).history
     assert np.isnan(history["loss"][0]) and np.isnan(history["sq_err"][0])
     assert all(np.array_equal(a, b) for a, b in zip(before, weights_of(model)))
+
+
+@pytest.mark.parametrize("as_dataset", [False, True])
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_grey_levels_as_floats_are_refused(tiny, images, as_dataset, with_labels):
+    """Keras' own image folders give floats from 0 to 255."""
+    model, x = tiny("elbo", learning_rate=1e-3, jit=False), images(8).astype(np.float32)
+    assert x.max() > 100
+    data = (x, np.zeros(8)) if with_labels else (x,)
+    data = (tf.data.Dataset.from_tensor_slices(data if with_labels else x).batch(4),) if as_dataset else data
+    with pytest.raises(DataError, match=r"\[0, 1\]"):
+        model.fit(*data, verbose=0)
+
+
+@pytest.mark.parametrize("labels", [[10], [0, -2], [0.5], 17])
+def test_labels_that_the_model_does_not_know_are_refused(labels, images):
+    """In terms, sample, decode and fit; -1 is 'not known'."""
+    model = tfvae.build("elbo", "gaussian:sigma=0.5", "mlp:widths=8,latent=2", image_shape=(8, 8, 1),
+                        condition="labels", classes=10)  # fmt: skip
+    model.compile("sgd", jit_compile=False)
+    count = np.size(labels)
+    x = images(count)
+    calls = [
+        lambda: model.terms(x, condition=labels),
+        lambda: model.encode(x, labels),
+        lambda: model.reconstruct(x, condition=labels),
+        lambda: model.sample(count, condition=labels),
+        lambda: model.fit(x, np.reshape(labels, [-1]), verbose=0),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match="labels from 0 to 9"):
+            call()
+    assert np.isfinite(model.sample(2, condition=-1)).all()
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "logistic", "logistic-mixture", "categorical", "bitwise"])
+def test_dequantize_is_for_densities(likelihood):
+    """Noise would make other bytes or bits of the data's."""
+    parts = {"arch": "mlp:widths=8,latent=2", "image_shape": (8, 8, 1)}
+    with pytest.raises(UsageError, match="density"):
+        tfvae.build("elbo", likelihood, dequantize=True, **parts)
+    with pytest.raises(UsageError, match="binarize"):
+        tfvae.build("elbo", binarize="static", dequantize=True, **parts)
+    assert tfvae.Config.from_dict({"likelihood": likelihood, "dequantize": True}).dequantize is False
+
+
+def test_a_run_knows_where_its_data_are(tmp_path, monkeypatch):
+    """A relative path is that of the folder in which the run began; what is exported names no folders."""
+    monkeypatch.chdir(tmp_path)
+    config = tfvae.Config(dataset="folder:pictures/mine,size=8")
+    assert config.dataset == f"folder:{tmp_path}/pictures/mine,size=8"
+    monkeypatch.chdir("/")
+    assert tfvae.Config.from_dict(config.to_dict()) == config
+    assert config.to_public_dict()["dataset"] == "folder:mine,size=8"

@@ -103,6 +103,7 @@ def check_served(folder):
         server.communicate(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_run_from_elsewhere_is_not_trusted(tmp_path):
     """Another user's run that names own code is refused without --trust, and nothing of it is imported."""
     parts = PLAIN | {"objective": OWN["objective"]}

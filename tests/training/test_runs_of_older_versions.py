@@ -39,7 +39,9 @@ def flatten(value, path=""):
         yield path, value
 
 
-@pytest.mark.parametrize("name", ["geco", "iwae", "beta", "convdraw"])
+@pytest.mark.parametrize(
+    "name", ["geco", *(pytest.param(n, marks=pytest.mark.slow) for n in ("iwae", "beta", "convdraw"))]
+)
 def test_evaluate_says_what_it_said_in_0_1_0(old_runs, name):
     then = json.loads((old_runs / f"{name}.eval.json").read_text())
     run = open_run(old_runs / name)

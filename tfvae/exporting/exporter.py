@@ -68,7 +68,7 @@ def export_run(
 
     def write(beside: pathlib.Path) -> dict[str, Any]:
         manifest = write_model(model, beside, directory.absolute().name)
-        manifest |= {"config": config.to_dict(), "step": step, "epoch": int(last_row.get("epoch", 0))}
+        manifest |= {"config": config.to_public_dict(), "step": step, "epoch": int(last_row.get("epoch", 0))}
         card = model_card.format_model_card(manifest, last_row)
         files.write_bytes(beside / "model_card.md", card.encode())
         return manifest

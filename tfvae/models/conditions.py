@@ -56,6 +56,13 @@ class Condition:
         """Return what stands for "nothing was given", [count, ...]."""
         raise NotImplementedError
 
+    def check_values(self, given: Any) -> None:
+        """Refuse values that the condition does not have; tensors of a graph, which have none yet, pass.
+
+        Raises:
+            UsageError: there are such.
+        """
+
     def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
         """Return the values of a batch, [count, ...].
 
@@ -95,10 +102,28 @@ class LabelCondition(Condition):
         """Return 'not known' for each image, [count]."""
         return -tf.ones([count], tf.int32)
 
+    def check_values(self, given: Any) -> None:
+        """Refuse labels beyond the classes, or that are no whole numbers.
+
+        Raises:
+            UsageError: there are such.
+        """
+        if given is None or tf.is_symbolic_tensor(given):
+            return
+        labels = np.asarray(given)
+        is_known = np.isin(labels, np.arange(-1, self.width))
+        if not is_known.all():
+            wrong = labels[~is_known].ravel()[0]
+            raise UsageError(
+                f"Expected labels from 0 to {self.width - 1}, or -1 for not known. Received: {wrong}, "
+                f"{int((~is_known).sum())} such in all."
+            )
+
     def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
         """Return the labels of a batch: those given, in training with some withheld."""
         if given is None:
             return self.default_values(count)
+        self.check_values(given)
         labels = tf.broadcast_to(tf.cast(given, tf.int32), [count])
         if not training:
             return labels

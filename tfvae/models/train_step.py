@@ -19,6 +19,7 @@ from tfvae.distributions.likelihood_base import Likelihood
 from tfvae.distributions.terms import Terms, average_over_samples, compute_elbo
 from tfvae.errors import UsageError
 from tfvae.models.conditions import Condition
+from tfvae.models.pixel_checks import check_float_pixels
 from tfvae.runtime import replicas
 from tfvae.runtime.optimizers import GuardedAdam, unwrap_optimizer
 from tfvae.runtime.random_streams import SeedStream, fold_in
@@ -226,6 +227,18 @@ class TrainStep(keras.Model):
         """Compile a model that was loaded from a ``.keras`` file, as it was compiled before."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **options: Any) -> Any:
+        """Train as Keras' `fit` does, on images or (images, labels), arrays or a `tf.data.Dataset`.
+
+        Raises:
+            UsageError: labels that the model's condition does not have.
+            DataError: float images beyond [0, 1], such as Keras' own image folders give.
+        """
+        check_float_pixels(x)
+        if self.condition is not None and self.condition.uses_labels and not isinstance(y, tf.Tensor):
+            self.condition.check_values(y)
+        return super().fit(x, y, *args, **options)
 
     def update_trackers(
         self, logs: dict[str, tf.Tensor], is_finite: Any = True, sample_weight: Any = None

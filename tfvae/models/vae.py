@@ -39,7 +39,7 @@ class VAE(TrainStep):
         l2: loss += l2 * sum of squared kernels, >= 0.
         binarize: ``dynamic`` draws each pixel as Bernoulli(grey level) anew in every step; ``static``: the data set
             was binarised once, before training.
-        dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255.
+        dequantize: train on (x + u) / 256 with u uniform in [0, 1) instead of x / 255; for densities.
         precision: ``float32``, ``bfloat16`` or ``float16`` of the networks; densities and KL are float32 always.
         samples: draws of z per image in training (L of Kingma & Welling, 2014, eq. 7), >= 1; IWAE and its kin set it.
         condition: what the model is conditioned on, see `tfvae.models.conditions`: ``labels``, ``beta:0.1-10``, ...;
@@ -94,6 +94,7 @@ class VAE(TrainStep):
             raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
         likelihood = self.default_likelihood() if likelihood == "auto" else likelihood
         self._build_parts(arch, likelihood, prior, policy)
+        self._check_dequantize()
         self._part_specs = {"arch": arch, "likelihood": likelihood, "prior": prior}
         self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
@@ -119,6 +120,20 @@ class VAE(TrainStep):
             **context,
         )
         self.prior = build_part("prior", PRIORS, prior, base=Prior, latent=self.arch.latent, **common)
+
+    def _check_dequantize(self) -> None:
+        """Refuse to add noise to pixels of which the likelihood scores bytes or bits: they would become others."""
+        if not self.dequantize:
+            return
+        if self.binarize != "none":
+            raise UsageError(
+                f"Expected dequantize with binarize=none: bits have no noise. Received: binarize={self.binarize}."
+            )
+        if self.likelihood.kind != "continuous":
+            raise UsageError(
+                "Expected dequantize with a density, such as gaussian: other likelihoods score the bytes themselves. "
+                f"Received: {type(self.likelihood).__name__}, of {self.likelihood.kind} data."
+            )
 
     def default_likelihood(self) -> str:
         """Return the spec that ``likelihood="auto"`` stands for."""

@@ -58,7 +58,7 @@ def add_entry(zoo_folder: files.PathLike, name: str, run: Run | files.PathLike) 
 def write_entry_files(folder: pathlib.Path, run: Run) -> None:
     """Write all files of an entry but its manifest into a folder."""
     model, config = trainer.load_run(run), run.config
-    files.write_json(folder / "config.json", config.to_dict() | {"raw_dir": None})
+    files.write_json(folder / "config.json", config.to_public_dict())
     shutil.copy(run.path / "metrics.csv", folder)
     weights = {f"{i:04d}": variable.numpy() for i, variable in enumerate(model.variables)}
     np.savez(folder / "weights.npz", **weights)
