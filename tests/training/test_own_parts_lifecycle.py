@@ -64,9 +64,8 @@ def kill_in_training(folder, words, run):
     process.communicate()
 
 
-@pytest.mark.parametrize(
-    "kinds", [("all",), *[pytest.param((kind,), marks=pytest.mark.slow) for kind in OWN]], ids=lambda kinds: kinds[0]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [("all",), *[(kind,) for kind in OWN]], ids=lambda kinds: kinds[0])
 def test_an_own_part_lives_as_a_built_in_one(kinds, tmp_path):
     parts = PLAIN | (OWN if kinds == ("all",) else {kind: OWN[kind] for kind in kinds})
     whole, killed = tmp_path / "whole", tmp_path / "killed"

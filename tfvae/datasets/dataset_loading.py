@@ -91,7 +91,7 @@ def _read_part(name: str, split: str, source: Source, needs_labels: bool) -> tup
     part = splits.select_part(split, source.parts)
     if needs_labels and part in source.unlabelled_parts:
         raise DataError(
-            f"Expected {name!r} to have labels for split {split!r}, because the model is told them. "
+            f"Expected {name!r} to have labels for split {split!r}, because the model is conditioned on them. "
             "Received: images without labels; give labels too, or leave out condition=labels."
         )
     images, labels = source.read(part)

@@ -8,7 +8,7 @@ from tfvae.errors import DataError
 
 MAX_CHANNELS = 4
 MAX_LABEL = 2**31 - 1  # models take labels as int32
-MAX_CLASSES = 10**6  # a model that is told the label has weights for each
+MAX_CLASSES = 10**6  # a model that is conditioned on labels has weights for each
 PEEK = 1000
 
 
@@ -73,7 +73,7 @@ def check_labels(labels: np.ndarray, count: int, description: str) -> np.ndarray
 
 
 def check_classes(labels: np.ndarray, name: str, least: int) -> None:
-    """Check the labels of a part, int64 [N], for a model that is told them.
+    """Check the labels of a part, int64 [N], for a model that is conditioned on them.
 
     Args:
         labels: of all images of the part.
@@ -86,18 +86,18 @@ def check_classes(labels: np.ndarray, name: str, least: int) -> None:
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
     if least > 1 and low == high:
         raise DataError(
-            f"Expected {name!r} to have labels of at least {least} classes, because the model is told them. "
+            f"Expected {name!r} to have labels of at least {least} classes, because the model is conditioned on them. "
             f"Received: the label {low} on all {len(labels)} images; leave out condition=labels."
         )
     if low < 0 or high >= MAX_CLASSES:
         raise DataError(
-            f"Expected {name!r} to have labels from 0 to {MAX_CLASSES - 1}, because the model is told them and has "
+            f"Expected {name!r} to have labels from 0 to {MAX_CLASSES - 1}, because the model has "
             f"weights for each class. Received: from {low} to {high}; number the classes from 0."
         )
 
 
 def has_only_darkest_bytes(images: np.ndarray) -> bool:
     """Tell whether images are bytes of 0 and 1 alone, with a 1 among them, as a mask has that was not scaled to 255."""
-    # Nearly all sets are told by their first images, so that a large one is not read from the disk twice.
+    # Nearly all sets are told apart by their first images, so that a large one is not read from the disk twice.
     is_dark = images.dtype == np.uint8 and images.size > 0 and images[:PEEK].max() <= 1
     return bool(is_dark and images.max() == 1)
