@@ -203,7 +203,7 @@ def create_run(
     path = pathlib.Path(run_dir) if run_dir else _claim_new_folder(find_runs_folder(config, root), config.hash)
     run, is_ours = Run(path), not run_dir
     try:
-        with files.translate_os_errors(path):
+        with translate_creation_errors(path):
             if run_dir:
                 path.mkdir(parents=True)
                 is_ours = True
@@ -213,11 +213,9 @@ def create_run(
             files.write_json(path / ENVIRONMENT_FILE, trust.add_signature(config, environment))
             run.write_status("running")
             link_latest(pathlib.Path(root), path)
-    except BaseException as error:
+    except BaseException:
         if is_ours:  # never a folder that another process made
             shutil.rmtree(path, ignore_errors=True)
-        if isinstance(error, StorageError):
-            raise UsageError(str(error)) from error
         raise
     return run
 
