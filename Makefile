@@ -23,7 +23,7 @@ lint: $(STAMP)
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@$(VENV)/bin/lint-imports
-	@$(RUN) -m vulture tfvae --min-confidence 80 --ignore-names num_classes  # an argument of TFP's own interface
+	@$(RUN) -m vulture tfvae --min-confidence 80 --ignore-names num_classes,ident  # arguments of interfaces of TFP and waitress
 
 docs: $(STAMP)
 	@NO_MKDOCS_2_WARNING=1 TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m mkdocs build --strict

@@ -127,7 +127,8 @@ def test_values_of_each_kind(name, good, bad):
 
 
 def test_old_words_are_translated_and_zero_is_zero_for_new_ones():
-    assert specs.translate_options(PART, {"rate": 0.0, "text": ""}) == {"speed": None, "text": None}
+    assert specs.translate_options(PART, {"rate": 0.0, "text": ""}, is_old_file=True) == {"speed": None, "text": None}
+    assert specs.translate_options(PART, {"rate": 0.0, "text": ""}) == {"speed": None, "text": ""}  # refused as empty
     assert specs.translate_options(PART, {"rate": 0}) == {"speed": None}
     assert specs.translate_options(PART, {"rate": 0.1}) == {"speed": 0.1}
     assert specs.translate_options(PART, {"speed": 0.0}) == {"speed": 0.0}
@@ -141,11 +142,11 @@ def test_old_words_are_translated_and_zero_is_zero_for_new_ones():
 def test_options_without_effect_are_refused_and_left_out_of_old_files():
     specs.check_options("kind", PART, {"speed": 1, "kind": "pi"})
     specs.check_options("kind", PART, {"speed": None, "kind": "log"})
-    with pytest.raises(UsageError, match="speed has no effect with kind=log. Leave speed out, or let kind be pi"):
+    with pytest.raises(UsageError, match="with kind=log. Received: speed=1. Leave speed out, or let kind be pi"):
         specs.check_options("kind", PART, {"speed": 1, "kind": "log"})
     old = "geco:kappa=2,constraints=re<=3,rate=0.01,gain=0.0"
     new = "geco:constraints=re<=3,multiplier_learning_rate=0.01"
-    assert part_sources.translate_spec("objective", old, drop_ineffective=True) == new
+    assert part_sources.translate_spec("objective", old, old_settings={}) == new
     assert part_sources.restore_old_words("objective", new) == "geco:constraints=re<=3,rate=0.01"
     for spec in ("geco", "geco:kappa=2", "my_losses.FreeBits:rate=0.0", "unknown:rate=0.0"):
         assert part_sources.translate_spec("objective", spec) == spec

@@ -6,6 +6,7 @@ What is listed in ``__all__`` is the public interface; everything else may move.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,18 +26,21 @@ if TYPE_CHECKING:
     from tfvae.objectives.geco.constraints import Constraint as Constraint
     from tfvae.objectives.registry import OBJECTIVES as OBJECTIVES
     from tfvae.reports.comparison import compare_runs as compare  # noqa: F401
+    from tfvae.reports.complete_runs import resume as resume
+    from tfvae.reports.complete_runs import train as train
     from tfvae.training.run_folder import Run as Run
-    from tfvae.training.trainer import resume as resume
-    from tfvae.training.trainer import train as train
     from tfvae.zoo.load import load as load
 
+from tfvae.keras_classes import register_with_keras
+
 __version__ = "0.2.0"
+register_with_keras()
 
 # public name -> (module, name there)
 _HOMES = {
     "build": ("tfvae.objectives.build", "build"),
-    "train": ("tfvae.training.trainer", "train"),
-    "resume": ("tfvae.training.trainer", "resume"),
+    "train": ("tfvae.reports.complete_runs", "train"),
+    "resume": ("tfvae.reports.complete_runs", "resume"),
     "evaluate": ("tfvae.evaluation", "evaluate"),
     "export": ("tfvae.exporting.exporter", "export_run"),
     "load": ("tfvae.zoo.load", "load"),
@@ -54,6 +58,7 @@ _HOMES = {
     "ARCHITECTURES": ("tfvae.architectures", "ARCHITECTURES"),
     "PRIORS": ("tfvae.distributions.priors", "PRIORS"),
 }
+_LIGHT = ("Config", "Run")  # names whose modules do not load TensorFlow
 __all__ = ["__version__", "datasets", *_HOMES]  # noqa: F822 (found by __getattr__)
 
 
@@ -62,8 +67,11 @@ def __getattr__(name: str) -> Any:
     if name == "datasets":
         return importlib.import_module("tfvae.datasets")
     if name not in _HOMES:
-        raise AttributeError(f"module 'tfvae' has no attribute {name!r}")
+        raise AttributeError(f"module 'tfvae' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    importlib.import_module("tfvae.zoo.resolve")  # so that whatever takes a run takes zoo:NAME and SavedModels, too
     module, attribute = _HOMES[name]
+    if name not in _LIGHT and "tensorflow" not in sys.modules:
+        importlib.import_module("tfvae.runtime.environment").start_tensorflow()
     return getattr(importlib.import_module(module), attribute)
 
 

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfvae import part_sources, specs
-from tfvae.errors import UsageError, describe_unknown
-from tfvae.specs import KIND_WORDS, OFF_WORD, Option
+from tfvae.errors import UsageError, describe_unknown, describe_value
+from tfvae.option_values import OFF_WORD, Option, is_same_value, to_plain_value
 
 BINARIZE = ("none", "static", "dynamic")
+BAD_FILES = ("refuse", "skip")  # damaged pictures of a folder
 PRECISIONS = ("float32", "bfloat16", "float16")
 SCHEDULES = ("constant", "cosine")
 XLA = ("auto", "on", "off")
@@ -101,14 +102,30 @@ class Config:
     strategy: str = make_setting("none", "share each batch among GPUs (mirrored) or machines (TF_CONFIG)", STRATEGIES)
     replicas: int | None = make_setting(None, "with --strategy mirrored: how many GPUs, or parts of the CPU")
     raw_dir: str | None = make_setting(None, "folder with original data files (or set TFVAE_RAW_DIR)")
+    bad_files: str | None = make_setting(
+        None,
+        "damaged pictures of a folder: refuse the first, or skip all; None: skip up to 3 or 1 %, and refuse more",
+        BAD_FILES,
+    )
+
+    def __new__(cls, *values: Any, **settings: Any) -> Config:
+        """Refuse names of settings that there are not, with the nearest one that is."""
+        check_setting_names(settings)
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        changed = {name: value for name, value in self.to_dict().items() if value != list_settings()[name].default}
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # NumPy's numbers are numbers
+            object.__setattr__(self, field.name, to_plain_value(getattr(self, field.name)))
         kind, _, path = self.dataset.partition(":") if isinstance(self.dataset, str) else ("", "", "")
         if kind in PATH_DATASETS and path and not path.startswith(("/", "~")) and not os.path.isabs(path):
             # A run says where its data are, from wherever it is read again.
             object.__setattr__(self, "dataset", f"{kind}:{os.path.join(os.getcwd(), path)}")
         for name, value in OFF_VALUES.items():
-            if specs.is_same_value(getattr(self, name), value):
+            if is_same_value(getattr(self, name), value):
                 object.__setattr__(self, name, None)
         for kind in part_sources.TABLES:
             if isinstance(getattr(self, kind), str):
@@ -116,6 +133,7 @@ class Config:
         for name, setting in list_settings().items():
             check_setting(setting, getattr(self, name))
         self._check_combinations()
+        check_effects(vars(self))
 
     def _check_combinations(self) -> None:
         """Refuse settings that would have no effect, or another than their help says, beside the others."""
@@ -123,6 +141,16 @@ class Config:
             raise UsageError(
                 f"Expected replicas only with strategy=mirrored. Received: replicas={self.replicas}, "
                 f"strategy={self.strategy}. Leave replicas out, or use strategy=mirrored."
+            )
+        if self.strategy != "none" and self.feed == "resident":
+            raise UsageError(
+                f"Expected feed=streamed, or auto, with strategy={self.strategy}, which sends each replica its share. "
+                "Received: feed=resident."
+            )
+        if self.bad_files is not None and (",bad-files=" in self.dataset or not self.dataset.startswith("folder:")):
+            raise UsageError(
+                "Expected bad_files only with a folder of pictures whose name does not have the option bad-files. "
+                f"Received: bad_files={self.bad_files}, dataset={self.dataset}. Leave one of them out."
             )
         if self._wants_gaussian_of_binary_pixels():
             raise UsageError(
@@ -150,15 +178,20 @@ class Config:
             10
         """
         values = {SETTING_ALIASES.get(key, key): value for key, value in values.items()}
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise UsageError(describe_unknown("a setting", key, known))
+        check_setting_names(values)
+        settings = {name: setting.default for name, setting in list_settings().items()} | {
+            name: None if name in OFF_VALUES and is_same_value(value, OFF_VALUES[name]) else value
+            for name, value in values.items()
+        }
         for kind in part_sources.TABLES:
             if isinstance(values.get(kind), str):
-                values[kind] = part_sources.translate_spec(kind, values[kind], drop_ineffective=True)
-        if values.get("strategy", "none") != "mirrored":
+                values[kind] = part_sources.translate_spec(kind, values[kind], settings)
+                for name in part_sources.find_replaced_settings(kind, values[kind]):
+                    values.pop(name, None)
+        if settings["strategy"] != "mirrored":
             values.pop("replicas", None)
+        if settings["strategy"] != "none" and settings["feed"] == "resident":
+            values.pop("feed")
         likelihood = str(values.get("likelihood", "auto")).partition(":")[0]
         if values.get("binarize", "none") != "none" or likelihood in BYTE_LIKELIHOODS:
             values.pop("dequantize", None)  # 0.1.0 took it, and trained on other bytes than the data's
@@ -210,6 +243,47 @@ def list_settings() -> dict[str, Option]:
     return settings
 
 
+def check_setting_names(values: Mapping[str, Any]) -> None:
+    """Refuse names of settings that there are not.
+
+    Raises:
+        UsageError: as above.
+    """
+    for name in values:
+        if name not in list_settings():
+            raise UsageError(describe_unknown("a setting", name, list_settings()))
+
+
+def check_effects(settings: Mapping[str, Any]) -> None:
+    """Refuse options of built-in parts, and settings, that have no effect beside the other settings.
+
+    Args:
+        settings: {name: value}, of a run or of `tfvae.build`.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for kind in part_sources.TABLES:
+        spec = settings.get(kind)
+        part = part_sources.read_parts(kind).get(specs.read_name(spec)) if isinstance(spec, str) else None
+        if part is not None:
+            check_part_effects(kind, part, specs.translate_options(part, specs.parse_spec(spec)[1]), settings)
+
+
+def check_part_effects(
+    kind: str, part: specs.PartSignature, options: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Refuse options of a part, and settings, of which one takes the other's effect; see `check_effects`."""
+    specs.check_effects(kind, part, options, settings)
+    for name, option in part.replaced_settings.items():
+        value = settings.get(name)
+        if value is not None and value != list_settings()[name].default:
+            raise UsageError(
+                f"{kind} {part.name!r}: {name} has no effect, for {option} decides. Received: {name}={value}. Leave "
+                f"{name} out, or set {option}."
+            )
+
+
 def check_setting(setting: Option, value: Any) -> None:
     """Refuse a value of another kind, not among the choices, or out of range.
 
@@ -219,17 +293,18 @@ def check_setting(setting: Option, value: Any) -> None:
     name = setting.name
     whole = setting.kind is not int or value is None or isinstance(value, int)
     if not whole or not setting.accepts(value):
-        words = KIND_WORDS[setting.kind] + ", or None" * setting.optional
-        raise UsageError(f"Expected {name} to be {words}. Received: {value!r}.")
+        raise UsageError(
+            f"Expected {name} to be {setting.describe_values(value, 'None')}. Received: {describe_value(value)}."
+        )
     if value is None:
         return
     if setting.choices and value not in setting.choices:
         raise UsageError(describe_unknown(name, value, setting.choices))
     if setting.kind is str and not isinstance(value, str):
-        raise UsageError(f"Expected {name} to be a word. Received: {value!r}.")
+        raise UsageError(f"Expected {name} to be a word. Received: {describe_value(value)}.")
     if name in POSITIVE and not value > 0:
-        raise UsageError(f"Expected {name} > 0. Received: {value!r}.")
+        raise UsageError(f"Expected {name} > 0. Received: {describe_value(value)}.")
     if name in NOT_NEGATIVE and not value >= 0:
-        raise UsageError(f"Expected {name} >= 0. Received: {value!r}.")
+        raise UsageError(f"Expected {name} >= 0. Received: {describe_value(value)}.")
     if name in ("validation", "ema") and not 0 <= value < 1:
-        raise UsageError(f"Expected 0 <= {name} < 1. Received: {value!r}.")
+        raise UsageError(f"Expected 0 <= {name} < 1. Received: {describe_value(value)}.")

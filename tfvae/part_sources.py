@@ -8,11 +8,13 @@ from __future__ import annotations
 import ast
 import functools
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from tfvae import specs
 from tfvae.errors import UsageError
-from tfvae.specs import Option, PartSignature
+from tfvae.option_values import Option, translate_off
+from tfvae.specs import PartSignature
 
 PACKAGE = pathlib.Path(__file__).parent
 
@@ -144,13 +146,19 @@ def check_spec(kind: str, spec: str) -> None:
         raise UsageError(specs.describe_unknown_part(kind, name, read_parts(kind)))
 
 
-def translate_spec(kind: str, spec: str, drop_ineffective: bool = False) -> str:
+def find_replaced_settings(kind: str, spec: str) -> dict[str, str]:
+    """Return {setting of the run: option that decides in its place} of a built-in part."""
+    part = read_parts(kind).get(specs.read_name(spec))
+    return dict(part.replaced_settings) if part else {}
+
+
+def translate_spec(kind: str, spec: str, old_settings: Mapping[str, Any] | None = None) -> str:
     """Return a spec in today's words; specs of other classes than the built-in ones are returned as they are.
 
     Args:
         kind: objective, likelihood, arch or prior.
         spec: a spec, perhaps in the words of 0.1.0.
-        drop_ineffective: leave out options that have no effect, as files of 0.1.0 may have them.
+        old_settings: {name: value} of an old run, whose options without effect are left out; None: none are.
 
     Example:
         >>> translate_spec("objective", "geco:kappa=3,rate=0.01")
@@ -160,8 +168,8 @@ def translate_spec(kind: str, spec: str, drop_ineffective: bool = False) -> str:
     part = read_parts(kind).get(name) if options else None
     if part is None:
         return spec
-    translated = specs.translate_options(part, options)
-    for key in specs.list_ineffective_options(part, translated) if drop_ineffective else ():
+    translated = specs.translate_options(part, options, is_old_file=old_settings is not None)
+    for key in specs.find_ineffective_options(part, translated, old_settings) if old_settings is not None else ():
         del translated[key]
     effective = {k: v for k, v in translated.items() if v is not None or part.defaults.get(k, v) is not None}
     return spec if effective == options else specs.format_spec(name, effective)
@@ -172,7 +180,7 @@ def restore_old_words(kind: str, spec: str) -> str:
     name, options = specs.parse_spec(spec)
     part = read_parts(kind).get(name)
     old_names = {new: old for old, new in part.aliases.items()} if part else {}
-    old_values = {old_names.get(key, key): specs.translate_off(value) for key, value in options.items()}
+    old_values = {old_names.get(key, key): translate_off(value) for key, value in options.items()}
     if part:
         old_values = {key: part.legacy_off.get(key) if value is None else value for key, value in old_values.items()}
     return spec if old_values == options else specs.format_spec(name, old_values)

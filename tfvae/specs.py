@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
-import numbers
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tfvae.errors import UsageError, describe_unknown
+from tfvae.errors import UsageError, describe_unknown, describe_value
+from tfvae.option_values import KINDS, OFF_WORD, Option, is_same_value, parse_literal, translate_off
 
 # The axes of a model and its data, with the groups of entry points in which packages register names of their own.
 ENTRY_POINT_GROUPS = {
@@ -29,48 +28,15 @@ ENTRY_POINT_GROUPS = {
 # Keyword arguments that the model hands to a part; a spec cannot set them, though they have defaults.
 PROVIDED_ARGUMENTS = ("context_width", "context_map_shape")
 
-KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
-KIND_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 # The dict literals of a class that say more of its options, see `PartSignature`.
-CLASS_LITERALS = ("option_aliases", "legacy_off", "option_requires", "implied_defaults")
-OFF_WORD = "none"  # how a spec and a flag write None
-
-
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """An option of a part, or a setting of a run.
-
-    Args:
-        name: the keyword argument.
-        default: its default; None where `optional` means off, or that the part chooses.
-        kind: int, float, bool or str; str also stands for "a word or a number".
-        optional: whether None is a value; specs and flags write it as ``none``.
-        help: one line for the help.
-        choices: the values that are allowed; None: all of the kind.
-
-    Example:
-        >>> Option("cycle", None, int, optional=True).accepts(100)
-        True
-    """
-
-    name: str
-    default: Any = None
-    kind: type = str
-    optional: bool = False
-    help: str = ""
-    choices: tuple[str, ...] | None = None
-
-    def accepts(self, value: Any) -> bool:
-        """Return whether `value` is of the option's kind, and finite."""
-        if value is None:
-            return self.optional
-        if isinstance(value, bool) or self.kind is bool:
-            return isinstance(value, bool) and self.kind is bool
-        if isinstance(value, numbers.Real) and not math.isfinite(value):
-            return False
-        if self.kind is int:
-            return isinstance(value, numbers.Real) and float(value).is_integer()
-        return isinstance(value, numbers.Real) if self.kind is float else value != ""
+CLASS_LITERALS = (
+    "option_aliases",
+    "legacy_off",
+    "option_requires",
+    "implied_defaults",
+    "option_ineffective_with",
+    "replaced_settings",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +53,10 @@ class PartSignature:
             has no effect unless the other one has one of the values.
         implied: {option: value} that stands for its default None, the class's literal ``implied_defaults``: to spell
             the value out changes nothing.
+        ineffective_with: {option: {other option or setting: values}}, the class's literal ``option_ineffective_with``:
+            an option that has no effect where the other one has one of the values; of a spec, its name counts.
+        replaced_settings: {setting of the run: option}, the class's literal ``replaced_settings``: a setting that has
+            no effect, for the option decides.
     """
 
     name: str
@@ -96,6 +66,8 @@ class PartSignature:
     legacy_off: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     requires: Mapping[str, Mapping[str, tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
     implied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    ineffective_with: Mapping[str, Mapping[str, tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
+    replaced_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -109,22 +81,6 @@ class PartSignature:
 
 
 # --- the grammar -------------------------------------------------------------------------------------------------
-
-
-def parse_literal(text: Any) -> Any:
-    """Convert '3' to 3, '0.5' to 0.5, 'true' to True, and return anything else as it is."""
-    if not isinstance(text, str):
-        return text
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        if math.isfinite(value):  # inf and nan stay words, which no number accepts
-            return value
-    return text
 
 
 def is_import_path(name: str) -> bool:
@@ -227,12 +183,15 @@ def describe_class(name: str, cls: type) -> PartSignature:
 # --- the options of a spec ---------------------------------------------------------------------------------------
 
 
-def translate_options(part: PartSignature | type, options: Mapping[str, Any]) -> dict[str, Any]:
+def translate_options(
+    part: PartSignature | type, options: Mapping[str, Any], is_old_file: bool = False
+) -> dict[str, Any]:
     """Return `options` in today's words: old names renamed, ``none`` and old values for "off" as None.
 
     Args:
         part: the class, or what `describe_class` says of it.
         options: {name: value}; names that the part does not know are left as they are.
+        is_old_file: whether old values for "off" also count beside names that are still in use: ``mlp:widths=``.
 
     Raises:
         UsageError: an option is there by its old and by its new name.
@@ -245,20 +204,11 @@ def translate_options(part: PartSignature | type, options: Mapping[str, Any]) ->
         if name in translated:
             raise UsageError(f"Expected each option of {part.name!r} once. Received: {name} twice, also as {key}.")
         option = part.options.get(name)
-        if key in part.legacy_off and is_same_value(value, part.legacy_off[key]):
+        is_old = is_old_file or key in part.aliases
+        if is_old and key in part.legacy_off and is_same_value(value, part.legacy_off[key]):
             value = None if option and option.optional else part.defaults.get(name)
         translated[name] = translate_off(value) if option and option.optional else value
     return translated
-
-
-def translate_off(value: Any) -> Any:
-    """Return None for the word ``none``, and any other value as it is."""
-    return None if value == OFF_WORD else value
-
-
-def is_same_value(value: Any, other: object) -> bool:
-    """Return whether two option values are the same; a bool is no number."""
-    return isinstance(value, bool) == isinstance(other, bool) and value == other
 
 
 def check_options(kind: str, part: PartSignature, options: Mapping[str, Any]) -> None:
@@ -266,6 +216,7 @@ def check_options(kind: str, part: PartSignature, options: Mapping[str, Any]) ->
 
     Args:
         kind: the axis, for messages.
+        part: the part.
         options: in today's words, see `translate_options`.
 
     Raises:
@@ -277,27 +228,62 @@ def check_options(kind: str, part: PartSignature, options: Mapping[str, Any]) ->
             raise UsageError(f"{kind} {part.name!r}: {unknown}")
         option = part.options[key]
         if not option.accepts(value):
-            received = f"{key}={'' if value == '' else repr(value)}"
-            words = KIND_WORDS[option.kind] + f", or {OFF_WORD}" * option.optional
-            raise UsageError(f"{kind} {part.name!r}: expected {key} to be {words}. Received: {received}.")
-    for key in list_ineffective_options(part, options):
-        for other, allowed in part.requires[key].items():
-            value = format_spec("", {other: options.get(other, part.defaults.get(other))})[1:]
-            way_out = f"{other} be {' or '.join(OFF_WORD if one is None else str(one) for one in allowed)}"
+            received = f"{key}={'' if is_same_value(value, '') else describe_value(value)}"
             raise UsageError(
-                f"{kind} {part.name!r}: {key} has no effect with {value}. Leave {key} out, or let {way_out}."
+                f"{kind} {part.name!r}: expected {key} to be {option.describe_values(value)}. Received: {received}."
             )
+    check_effects(kind, part, options)
 
 
-def list_ineffective_options(part: PartSignature, options: Mapping[str, Any]) -> list[str]:
-    """Return the names among `options` that have no effect beside the others."""
-    return [
-        key
-        for key, value in options.items()
-        if value is not None
-        for other, allowed in part.requires.get(key, {}).items()
-        if options.get(other, part.defaults.get(other)) not in allowed
-    ]
+def check_effects(kind: str, part: PartSignature, options: Mapping[str, Any], settings: Mapping[str, Any] = {}) -> None:
+    """Refuse options that have no effect beside the others, or beside the settings of the run.
+
+    Args:
+        kind: the axis, for messages.
+        part: the part.
+        options: in today's words.
+        settings: {name: value} of the run, as far as they are known.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for key, (other, way_out) in find_ineffective_options(part, options, settings).items():
+        values = {**settings, **part.defaults, **options}
+        received, beside = (format_spec("", {name: values.get(name)})[1:] for name in (key, other))
+        raise UsageError(
+            f"{kind} {part.name!r}: {key} has no effect with {beside}. Received: {received}. "
+            f"Leave {key} out, or {way_out}."
+        )
+
+
+def find_ineffective_options(
+    part: PartSignature, options: Mapping[str, Any], settings: Mapping[str, Any] = {}
+) -> dict[str, tuple[str, str]]:
+    """Return {option: (what it has no effect beside, the way out)}; a default has no effect to lose.
+
+    Args:
+        part: the part.
+        options: in today's words.
+        settings: {name: value} of the run, as far as they are known.
+    """
+    values = {**settings, **part.defaults, **options}
+    reasons: dict[str, tuple[str, str]] = {}
+    for key, value in options.items():
+        if value is None or is_same_value(value, part.defaults.get(key)):
+            continue
+        for other, allowed in part.requires.get(key, {}).items():
+            if values.get(other) not in allowed:
+                words = " or ".join(OFF_WORD if one is None else str(one) for one in allowed)
+                reasons[key] = other, f"let {other} be {words}"
+        for other, useless in part.ineffective_with.get(key, {}).items():
+            if other in values and read_name(values[other]) in useless:
+                reasons[key] = other, f"change {other}"
+    return reasons
+
+
+def read_name(value: Any) -> Any:
+    """Return a spec without its options, and any other value as it is."""
+    return value.partition(":")[0] if isinstance(value, str) else value
 
 
 def list_registered_names(kind: str) -> dict[str, str]:

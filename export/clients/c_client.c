@@ -3,6 +3,7 @@
  *   make -C export/clients        (headers and libraries are those of the installed Python package; PYTHON=... chooses)
  *   export/clients/build/c_client export/models/my_decoder/1 [N [SEED [TEMPERATURE [CONDITION]]]]
  *
+ * It loads and runs whatever the folder holds: look at a model that is not yours with `tfvae inspect` first.
  * Calls `decode` with N made-up codes and `sample`, and prints of each the shape, the least, mean and greatest pixel, and
  * the FNV-1a hash of its bytes. CONDITION (label, beta or kappa of all images) is for models with a condition.
  */

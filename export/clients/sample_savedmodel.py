@@ -1,4 +1,4 @@
-"""Draw a grid of images from a SavedModel that tfvae exported. Needs TensorFlow and NumPy, and nothing of tfvae.
+"""Draw a grid of images from a SavedModel that tfvae exported, checked by tfvae before TensorFlow loads it.
 
 python sample_savedmodel.py export/models/my_decoder -n 64 --seed 1 -o grid.png
 """
@@ -8,6 +8,9 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+
+from tfvae.errors import TfvaeError
+from tfvae.safety.model_loading import load_savedmodel
 
 
 def find_newest(path):
@@ -35,9 +38,13 @@ def main():
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--condition", metavar="X", help="label, beta or kappa of all images, if the model has one")
     parser.add_argument("-o", "--output", default="grid.png")
+    parser.add_argument("--trust", action="store_true", help="load it unchecked")
     args = parser.parse_args()
 
-    sample = tf.saved_model.load(str(find_newest(args.path))).signatures["sample"]
+    try:
+        sample = load_savedmodel(find_newest(args.path), args.trust).signatures["sample"]
+    except TfvaeError as error:
+        parser.exit(error.exit_code, f"{error}\n")
     inputs = {"n": args.n, "seed": [args.seed, 0], "temperature": args.temperature}
     condition = sample.structured_input_signature[1].get("condition")
     if (condition is None) != (args.condition is None):

@@ -90,7 +90,7 @@ BAD = [
     (["sample", "--temperature", "-1"], ">= 0"),
     (["resume"], "runs/latest"),
     (["runs", "show", "nowhere"], "tfvae runs"),
-    (["data", "info"], "fashion_mnist"),
+    (["data", "info"], "Expected NAME"),
     (["data", "info", "fashon_mnist"], "Did you mean 'fashion_mnist'?"),
 ]
 IMPOSSIBLE = [

@@ -127,7 +127,8 @@ def test_numbers_that_json_does_not_know_become_null():
                                   ["reconstruct", "--images", "own"], ["traverse", "--dims", "3"],
                                   ["interpolate", "--rows", "2", "--steps", "4"]], ids=" ".join)  # fmt: skip
 def test_pictures_of_a_run(argv, trained, here, capsys):
-    (here / "own").mkdir()
+    for name in ("own", "out"):
+        (here / name).mkdir()
     for name, size in (("a.png", (30, 20)), ("b.jpg", (8, 8))):
         Image.new("RGB", size, (200, 100, 50)).save(here / "own" / name)
     assert main([argv[0], str(trained), *argv[1:], "-o", "out/grid.png"]) == 0
@@ -148,7 +149,13 @@ def test_runs_and_doctor_look_without_touching(trained, capsys):
     before = everything(trained)
     assert main(["runs", "--root", str(trained.parents[2])]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert len(out) == 2 and "finished" in out[1] and "geco:kappa=2" in out[1] and "2/2" in out[1]
+    assert (
+        len(out) == 3
+        and "training split" in out[2]
+        and "finished" in out[1]
+        and "geco:kappa=2" in out[1]
+        and "2/2" in out[1]
+    )
     assert main(["runs", "show", str(trained)]) == 0
     assert "learning_rate" in capsys.readouterr().out
     assert main(["doctor", "--json"]) == 0

@@ -8,7 +8,7 @@ import pytest
 from dataset_files import RAW, encode_picture
 
 from tfvae import datasets
-from tfvae.datasets import cifar_archive, dataset_loading
+from tfvae.datasets import catalogue, cifar_archive, dataset_loading
 from tfvae.errors import DataError
 
 needs_cifar = pytest.mark.skipif(
@@ -31,7 +31,7 @@ def cifar(tmp_path):
     members = {
         f"{part}/{kind}/{n:04}.jpg": encode_picture(np.full((32, 32, 3), 20 * label + n, np.uint8))
         for part in ("train", "test")
-        for label, kind in enumerate(cifar_archive.CIFAR_CLASSES)
+        for label, kind in enumerate(catalogue.CLASS_NAMES["cifar10"])
         for n in (0, 1)
     }
     write_tar(path, members)

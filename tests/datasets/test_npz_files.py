@@ -8,6 +8,7 @@ import pytest
 from dataset_files import load_all_images
 
 from tfvae import datasets
+from tfvae.datasets import npz_files
 from tfvae.errors import DataError
 
 
@@ -20,7 +21,7 @@ def test_npz_bytes_floats_and_bools(tmp_path, rng):
     np.testing.assert_array_equal(labels, y[:, 0])
     np.testing.assert_array_equal(datasets.load(f"npz:{tmp_path}/a.npz", "test")[0], x[:3])
     # Grey levels between two bytes go to the nearest.
-    n = np.arange(1, 255)[:, None, None]
+    n = np.arange(1, 255)[:, None, None, None]
     for shift in (-0.4, 0.4):
         np.savez(tmp_path / "c.npz", x=((n + shift) / 255).astype(np.float32), x_test=n / 255)
         np.testing.assert_array_equal(datasets.load(f"npz:{tmp_path}/c.npz")[0].ravel(), n.ravel())
@@ -43,6 +44,14 @@ BAD_ARRAYS = {
     "just below 0": ({"x": X - 1e-300}, "from -1e-300"),
     "objects": ({"x": np.array([{}, 1], object)}, "pickle"),
     "no images": ({"z": X}, "Received: z"),
+    "signals": ({"x": np.zeros((6, 128, 1), np.uint8)}, r"signals .* x\[..., None\]"),
+    "signals of three channels": ({"x": np.zeros((6, 128, 3))}, "signals"),
+    "signals as rows": ({"x": np.zeros((6, 128))}, r"\[6, 128\]"),
+    "flat images": ({"x": np.zeros((6, 784))}, r"reshape\(-1, 28, 28, 1\)"),
+    "one picture": ({"x": np.zeros((28, 28, 1), np.uint8)}, "one picture"),
+    "scaled to both sides": ({"x": X - 0.5}, r"\(x \+ 1\) / 2"),
+    "grey levels": ({"x": X + [[[0, 9, 99, 255]]]}, "divide grey levels by 255"),
+    "one-hot labels": ({"x": X, "y": np.eye(6)}, r"argmax\(axis=1\)"),
     "labels": ({"x": X, "y": np.zeros(5, int)}, r"6 whole numbers.*\[5\]"),
     "float labels": ({"x": X, "y": np.zeros(6)}, "float64"),
     "huge labels": ({"x": X, "y": np.full(6, 2**33)}, "8589934592; number the classes"),
@@ -110,6 +119,14 @@ def test_npz_files_that_are_none_are_called_what_they_are(tmp_path, harm):
     with pytest.raises(DataError, match=f"(?s)bad.npz.*({HARMS[harm]})") as caught:
         datasets.load(f"npz:{path}")
     assert "context manager" not in str(caught.value) and "allow_pickle" not in str(caught.value)
+
+
+def test_an_archive_that_unpacks_beyond_memory_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((1000, 40, 40), np.uint8))
+    assert (tmp_path / "bomb.npz").stat().st_size < 10_000
+    monkeypatch.setattr(npz_files, "fits_into_memory", lambda size: size < 1_000_000)
+    with pytest.raises(DataError, match="x in .*bomb.npz to fit into memory. Received: 1,600,128 bytes"):
+        datasets.load(f"npz:{tmp_path}/bomb.npz")
 
 
 def test_bytes_of_zero_and_one_are_remarked_upon(tmp_path, rng, caplog):

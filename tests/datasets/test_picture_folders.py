@@ -10,7 +10,11 @@ from dataset_files import load_all_images
 from PIL import Image
 
 from tfvae import datasets
+from tfvae.cli.arguments import parse_arguments, read_config
+from tfvae.config import Config
+from tfvae.datasets.splits import SPLITS
 from tfvae.errors import DataError, UsageError
+from tfvae.training import trainer
 
 
 def save_picture(path, array, **options):
@@ -83,26 +87,82 @@ def test_a_bad_picture_is_named_or_skipped(folder, bad, why, caplog):
     (folder / "cats" / "bad.png").write_bytes(half if bad == "half" else bad)
     # A bomb is refused for the size in its header, not for the data that it lacks.
     with pytest.raises(DataError, match=f"bad.png.*{why}"):
-        datasets.load(f"folder:{folder}")
-    images, labels = load_all_images(f"folder:{folder}", bad_files="skip")
-    assert np.bincount(labels).tolist() == [2, 2] and len(images) == 4
-    assert [pathlib.Path(path).name for path, _ in datasets.skipped_files] == ["bad.png"]
+        datasets.load(f"folder:{folder}", bad_files="refuse")
+    for bad_files in ("skip", None):
+        images, labels = load_all_images(f"folder:{folder}", bad_files=bad_files)
+        assert np.bincount(labels).tolist() == [2, 2] and len(images) == 4
+        assert [pathlib.Path(path).name for path, _ in datasets.skipped_files] == ["bad.png"]
     assert "bad.png" in caplog.text
 
 
-@pytest.mark.parametrize("bad_files", ["refuse", "skip"])
-def test_the_way_out_that_a_message_names_exists_in_the_name(folder, bad_files):
-    (folder / "cats" / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="bad.png.*folder:PATH,bad-files=skip"):
-        datasets.load(f"folder:{folder},size=16")
+@pytest.mark.parametrize("bad_files", ["refuse", "skip", None])
+def test_the_way_out_that_a_message_names_exists(folder, bad_files):
+    for i in range(4):
+        (folder / "cats" / f"bad{i}.png").write_bytes(b"no picture")
+    name = f"folder:{folder},size=16"
+    cases = {None: "at most 3 of the 8.*4, such as.*bad0.png", "refuse": "bad0.png to be a picture"}
+    for choice, message in cases.items():
+        with pytest.raises(DataError, match=f"{message}.*--bad-files skip.*folder:PATH,bad-files=skip"):
+            datasets.load(name, bad_files=choice)
     # The name's own option goes before the argument, wherever it stands.
     assert len(load_all_images(f"folder:{folder},bad-files=skip,size=16", bad_files=bad_files)[0]) == 4
-    datasets.check_name(f"folder:{folder},size=16,bad-files=skip")
-    with pytest.raises(DataError, match="bad.png"):
-        datasets.load(f"folder:{folder},size=16,bad-files=refuse", bad_files="skip")
+    datasets.check_name(f"{name},bad-files=skip")
+    with pytest.raises(DataError, match="bad0.png"):
+        datasets.load(f"{name},bad-files=refuse", bad_files=bad_files)
+    settings = parse_arguments(["train", "elbo", "--dataset", name, "--bad-files", "skip"])
+    config = read_config(settings)
+    assert Config.from_dict(config.to_dict()).bad_files == "skip"
+    assert [len(trainer.load_split(config, split)[0]) for split in SPLITS] == [2, 1, 1]
+    for dataset in (f"{name},bad-files=refuse", "digits"):
+        with pytest.raises(UsageError, match="bad_files only with a folder"):
+            Config(dataset=dataset, bad_files="skip")
     for wrong in ("skp", ""):
         with pytest.raises(UsageError, match="bad-files"):
             datasets.check_name(f"folder:{folder},bad-files={wrong}")
+    with pytest.raises(UsageError, match="bad-files once"):
+        datasets.check_name(f"folder:{folder},bad-files=skip,bad-files=skip")
+
+
+def test_one_in_a_hundred_is_skipped_and_more_are_refused(tmp_path, caplog):
+    """Three, or 1 % where that is more: 5 of 500 go without an option, the sixth does not."""
+    for i in range(500):
+        save_picture(tmp_path / "f" / f"{i:03d}.png", np.full((2, 2), i % 256, np.uint8))
+    for count in (5, 6):
+        for i in range(count):
+            (tmp_path / "f" / f"{i:03d}.png").write_bytes(b"")
+        if count == 5:
+            assert len(load_all_images(f"folder:{tmp_path}/f,size=2")[0]) == 495
+            assert "skipped 5 of 500 pictures" in caplog.text and "004.png" in caplog.text
+        else:
+            with pytest.raises(DataError, match="at most 5 of the 500 .* Received: 6, such as .*000.png"):
+                datasets.load(f"folder:{tmp_path}/f,size=2")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (",sise=64", "'sise', and there is no .*its options are bad-files, channels, size. Did you mean 'size'"),
+        (",sise=64,channels=1", "Did you mean 'size'"),
+        (",size=8,chanels=1", "Did you mean 'channels'"),
+        (", size=8", "expected an option|Did you mean 'size'"),
+        (",Size=8,", "Did you mean 'size'"),
+        (",size=8,size=9", "size twice"),
+        (",size", "size without a value"),
+        (",size=big", "a whole number"),
+    ],
+)
+def test_a_typing_error_in_an_option_is_no_part_of_the_path(folder, options, message):
+    with pytest.raises((UsageError, DataError), match=message):
+        datasets.load(f"folder:{folder}{options}")
+
+
+def test_a_path_that_looks_like_options_is_a_path_where_it_exists(folder, tmp_path):
+    (tmp_path / "x,sise=64").symlink_to(folder)
+    assert len(load_all_images(f"folder:{tmp_path}/x,sise=64,size=8")[0]) == 4
+    np.savez(tmp_path / "a,limit=3", x=np.zeros((6, 4, 4), np.uint8))
+    assert len(load_all_images(f"npz:{tmp_path}/a,limit=3.npz")[0]) == 6
+    with pytest.raises(UsageError, match="'limit', and there is no .*it has no options"):
+        datasets.load(f"npz:{tmp_path}/b.npz,limit=3")
 
 
 def test_many_damaged_pictures_are_counted_and_the_first_named(folder, caplog):
@@ -143,7 +203,7 @@ def test_bits_are_black_and_white_and_real_pixels_are_refused(tmp_path):
         save_picture(tmp_path / "real" / f"{name}.tif", bits.astype(np.float32))
     images, _ = load_all_images(f"folder:{tmp_path}/bits,size=8,channels=1")
     np.testing.assert_array_equal(images[0, ..., 0], bits * 255)
-    with pytest.raises(DataError, match="tif to be a picture.*real"):
+    with pytest.raises(DataError, match="beside .*tif.*real"):
         datasets.load(f"folder:{tmp_path}/real,size=8")
 
 

@@ -10,7 +10,15 @@ from linear_gaussian import LATENT, P_X, POSTERIOR_VARIANCE, as_images, build_li
 import tfvae
 from tfvae.distributions.densities import compute_gaussian_distortion
 from tfvae.errors import UsageError
-from tfvae.evaluation import evaluate, hole_metrics, latent_metrics, metric_tables, metric_types, metrics
+from tfvae.evaluation import (
+    evaluate,
+    hole_metrics,
+    latent_metrics,
+    metric_tables,
+    metric_types,
+    metrics,
+    reconstruction_quality,
+)
 from tfvae.evaluation.bounds import score_images
 from tfvae.evaluation.marginal_kl import estimate_marginal_kl
 from tfvae.models import latent_statistics
@@ -23,16 +31,39 @@ def test_collapse_report_of_units_that_are_known():
     kl = latent_statistics.compute_kl_per_dimension(mean, log_stddev)
     own = 0.5 * ((mean[:, 0] ** 2).mean() + 0.25 - 1) - np.log(0.5)
     np.testing.assert_allclose(kl, [own, 0.5 * (0.25 - 1) - np.log(0.5), 0.0], atol=1e-12)
-    results = latent_statistics.report_collapse(mean, kl)
+    results = latent_statistics.report_collapse(mean, kl, 1.0, 10.0)
     assert (
         results["active_units_kl"] == 2
         and results["collapsed_units"] == 1
         and latent_statistics.count_active_units(mean) == 1
     )
-    assert results["collapse"] == "1 of 3 latent dimensions are not in use, 2 are"
+    assert results["collapse"] == "1 of 3 latent dimensions is in use"
     assert results["kl_per_dimension"] == sorted(kl, reverse=True)
-    assert latent_statistics.report_collapse(np.zeros((5, 2)), np.zeros(2))["collapse"].startswith("complete")
-    assert latent_statistics.report_collapse(mean[:, :1], kl[:1])["collapse"].startswith("none")
+
+
+@pytest.mark.parametrize(
+    ("used", "rate", "sq_err", "words"),
+    [
+        (16, 12.0, 5.0, "none: every latent dimension is in use"),
+        (9, 12.0, 5.0, "9 of 16 latent dimensions are in use"),
+        (9, 12.0, 49.9, "complete in what is decoded: .* mean picture; 9 of 16 .*are in use"),
+        (16, 12.0, 50.0, "complete in what is decoded: .* mean picture; 16 of 16 .*are in use"),
+        (16, 0.05, 5.0, "complete: codes hold 0.05 nats"),
+        (0, 12.0, 50.0, "complete: no latent dimension says anything of x"),
+    ],
+)
+def test_collapse_in_words_follows_from_the_figures_beside_it(used, rate, sq_err, words):
+    """Means of `used` dimensions differ between images; all have an equal share of the rate, also the others."""
+    means = np.linspace(-1, 1, 20)[:, None] * (np.arange(16) < used)
+    results = latent_statistics.report_collapse(means, np.full(16, rate / 16), sq_err, mean_picture_error=50.0)
+    assert re.fullmatch(words + ".*", results["collapse"])
+    assert latent_statistics.count_active_units(means) == used
+
+
+def test_the_error_of_the_mean_picture_is_the_variance_of_the_images(tiny, images):
+    x = images(700)  # more than are prepared at once
+    error = reconstruction_quality.measure_mean_picture_error(tiny(), x)
+    assert error == pytest.approx((x / 255.0).var(axis=0).sum(), rel=1e-5)
 
 
 def test_the_four_terms_are_the_elbo_and_two_of_them_the_rate():
@@ -71,7 +102,14 @@ def run(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("evaluate"))
     parts = {"arch": "mlp:widths=16,latent=4", "likelihood": "gaussian:sigma=0.5"}
     return tfvae.train(
-        objective="geco:kappa=2", dataset="digits", epochs=2, limit=300, run_dir=folder + "/run", root=folder, **parts
+        figures=False,
+        objective="geco:kappa=2",
+        dataset="digits",
+        epochs=2,
+        limit=300,
+        run_dir=folder + "/run",
+        root=folder,
+        **parts,
     )
 
 
@@ -175,4 +213,4 @@ def test_groups_that_do_not_fit_are_left_out(tiny, images):
         == {}
     )
     mixture = tiny(prior="mixture:components=2")
-    assert "collapse" not in latent_metrics.measure_active_units(mixture, mean, log_stddev)
+    assert "collapse" not in latent_metrics.measure_active_units(mixture, mean, log_stddev, {})

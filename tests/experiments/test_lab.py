@@ -184,7 +184,7 @@ def test_the_index_lists_the_verdicts_of_each_claim(here, recipe, capsys):
 
 
 def test_a_wrong_name_is_refused_with_the_nearest(capsys):
-    for names, word in ((["mnist-tabel"], "Did you mean 'mnist-table'?"), ([], "Expected names")):
+    for names, word in ((["mnist-tabel"], "Did you mean 'mnist-table'?"), ([], "Expected NAME")):
         assert main(["experiment", "run", *names]) == 2
         assert word in capsys.readouterr().err
 

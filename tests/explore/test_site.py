@@ -23,7 +23,7 @@ from explore_doubles import listening
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from tfvae.cli import serving_verbs
+from tfvae.cli import explore_verb, serving_verbs
 from tfvae.explore import site
 from tfvae.explore.site import Site
 from tfvae.explore.upstream import Upstream
@@ -75,6 +75,7 @@ def test_other_paths_are_a_404_in_json(path, apps):
 
 def test_the_rest_api_lies_beside_the_page(apps):
     client = Client(Site(apps["plain"], "plain"))
+    assert client.get("/healthz").data == Client(apps["plain"]).get("/healthz").data
     for path in ("/v1/models/plain", "/v1/models/plain/metadata"):
         assert client.get(path).data == Client(apps["plain"]).get(path).data
     body = {"signature_name": "decode", "inputs": {"z": [[0.5, -1.0]]}}
@@ -130,6 +131,34 @@ def test_a_drawing_is_of_the_class_that_is_its_condition(apps):
     for label, result in frames.items():
         np.testing.assert_allclose(result[:, -1], model.sample(2, (4, 5), 0.7, label), atol=1e-6)
     assert frames[0].shape == (2, 3, *SHAPE) and np.abs(frames[0] - frames[2]).max() > 0.01
+
+
+def test_the_page_on_a_server_elsewhere_has_a_health_of_its_own(apps):
+    with listening(apps["plain"]) as url:
+        client = Client(Site(Upstream(f"{url}/v1/models/plain"), "plain"))
+    assert client.get("/healthz").json == {"status": "ok"}  # also when the other has gone
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my-run", "my-run"),
+        ("digits_2026.1", "digits_2026.1"),
+        ("geco,kappa=4 b", "geco-kappa-4-b"),
+        ("\u00e4", "model"),
+    ],
+)
+def test_a_run_is_called_by_its_name(folder, name, tmp_path, monkeypatch):
+    """Up to what URLs do not take; also by way of a link, such as runs/latest. --name comes first."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "config.json").write_text("{}")
+    (tmp_path / "latest").symlink_to(tmp_path / folder)
+    names = []
+    monkeypatch.setattr(explore_verb, "prepare_savedmodel", lambda folder, is_run, base, trust: names.append(base.name))
+    monkeypatch.setattr(explore_verb, "open_listener", lambda *_: (_ for _ in ()).throw(UsageError("that is all")))
+    for path, flags in ((folder, []), ("latest", []), (folder, ["--name", "own"])):
+        assert main(["explore", str(tmp_path / path), *flags]) == 2
+    assert names == [name, name, "own"]
 
 
 def test_a_sentence_on_a_model(apps, tmp_path):

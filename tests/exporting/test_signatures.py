@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import runpy
+import shutil
 import subprocess
 import sys
 
@@ -38,7 +40,7 @@ CASES["dynamic"] = {"likelihood": "bernoulli", "arch": MLP, "binarize": "dynamic
 READER = """
 import pathlib, sys
 import numpy as np, tensorflow as tf
-root, to, client = map(pathlib.Path, sys.argv[1:4])
+root, to = map(pathlib.Path, sys.argv[1:3])
 given = np.load(root / "in.npz")
 for folder in sorted(root.glob("*/1")):
     call = tf.saved_model.load(str(folder)).signatures
@@ -57,17 +59,14 @@ for folder in sorted(root.glob("*/1")):
             for key, value in call[name](**inputs).items():
                 found[f"{name}/{key}/{n}"] = value.numpy()
     np.savez(to / f"{folder.parent.name}.npz", **found)
-import runpy
-sys.argv = [str(client), str(sorted(root.glob("*"))[0]), "-n", "5", "-o", str(to / "grid.png")]
-runpy.run_path(sys.argv[0], run_name="__main__")
 assert not [name for name in sys.modules if name.partition(".")[0] in ("tfvae", "tensorflow_probability")]
 """
 
 
 def read_all(root, to):
-    """What a process with TensorFlow alone gets out of the models below `root`, {NAME: arrays}; it runs the client."""
+    """What a process with TensorFlow alone gets out of the models below `root`, {NAME: arrays}."""
     to.mkdir()
-    command = [sys.executable, "-W", "error::UserWarning", "-c", READER, str(root), str(to), str(CLIENT)]
+    command = [sys.executable, "-W", "error::UserWarning", "-c", READER, str(root), str(to)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert done.returncode == 0, done.stderr
     return {path.stem: dict(np.load(path, allow_pickle=True)) for path in to.glob("*.npz")}
@@ -156,9 +155,17 @@ def test_one_seed_gives_the_same_bytes_in_two_processes(name, exported, read):
     np.testing.assert_allclose(there["sample/image/64"][:7], there["sample/image/7"], atol=1e-6)
 
 
-def test_the_client_draws_a_grid(read):
-    """5 images of 8x8x3 in 3 columns and 2 rows."""
-    with Image.open(read[1] / "grid.png") as picture:
+def test_the_client_draws_a_grid(exported, tmp_path, monkeypatch):
+    """5 images of 8x8x3 in 3 columns and 2 rows; a model that was changed is refused."""
+    folder, grid = exported[0] / FIRST, tmp_path / "grid.png"
+    monkeypatch.setattr(sys, "argv", [str(CLIENT), str(folder), "-n", "5", "-o", str(grid)])
+    runpy.run_path(str(CLIENT), run_name="__main__")
+    shutil.copytree(folder, tmp_path / "changed")
+    (tmp_path / "changed" / "1" / "model_card.md").write_text("changed")
+    monkeypatch.setattr(sys, "argv", [str(CLIENT), str(tmp_path / "changed")])
+    with pytest.raises(SystemExit, match="4"):
+        runpy.run_path(str(CLIENT), run_name="__main__")
+    with Image.open(grid) as picture:
         assert picture.size == (24, 16) and picture.mode == "RGB" and np.asarray(picture).std() > 0
 
 

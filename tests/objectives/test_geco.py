@@ -18,6 +18,7 @@ from tfvae.objectives.geco.controllers import (
     Multipliers,
 )
 from tfvae.runtime import random_streams
+from tfvae.runtime.optimizers import LearningRateSchedule
 from tfvae.training import checkpoints
 from tfvae.training.engine import Engine
 from tfvae.training.training_state import TrainingState
@@ -103,9 +104,11 @@ def violation_course(steps, seed=0):
 ])  # fmt: skip
 def test_controllers_follow_their_simulation(name, settings):
     """Three constraints at once: each moves as if it were alone."""
+    if name == "forecast" and "rate" in settings:
+        settings = {**settings, "rate": 1000 * settings["rate"]}  # its unit: 20 is as fast as pi's 0.02
     if name == "softplus2" and "rate" in settings:
         settings = {**settings, "rate": 0.002}  # 0.2 moves lambda by factors of 50 a step and magnifies rounding
-    if name != "pi":
+    if name not in ("pi", "forecast"):
         settings = {key: value for key, value in settings.items() if key != "gain"}  # they have no proportional part
     rate, gain = (settings.get(key, default) for key, default in zip(("rate", "gain"), CONTROLLERS[name][1:]))
     decay, lam, warmup = settings.get("decay", 0.99), settings.get("lam", 1.0), settings.get("warmup", 0)
@@ -113,7 +116,9 @@ def test_controllers_follow_their_simulation(name, settings):
     ceilings = settings.get("ceilings", (1e6,) * 3)
     found = trace(make(name, **settings), sequence, SCALES)
     for j, scale in enumerate(SCALES):
-        expected, shares = simulate(name, sequence[:, j], scale, rate, gain, decay, lam, warmup, ceilings[j])
+        # A forecast needs a plan of the training; without one it is pi.
+        likeness, unit = ("pi", 0.001) if name == "forecast" else (name, 1)
+        expected, shares = simulate(likeness, sequence[:, j], scale, rate * unit, gain, decay, lam, warmup, ceilings[j])
         # float32: log lambda, up to 14 in size, moves 500 times with rounding errors of up to 5e-7
         np.testing.assert_allclose(found[:, j], expected, rtol=1e-4)
         assert np.ptp(expected) > 0.01
@@ -138,6 +143,45 @@ def test_pi_hurries_in_a_short_training(steps, span):
         np.testing.assert_allclose(found[:, j], expected, rtol=1e-4)
 
 
+def simulate_forecast(sequence, scale, shares, ceiling, rate=20.0, gain=6.0):
+    """One multiplier of ``forecast`` over a whole planned training, in float64."""
+    log_lam = recent = older = tau = previous = 0.0
+    found = []
+    for t, violation in enumerate(sequence):
+        tau, left, e = tau + shares[t], shares[t + 1 :].sum(), violation / scale
+        recent += min(1, 8 * shares[t] / tau) * (e - recent)
+        older += min(1, 2 * shares[t] / tau) * (e - older)
+        falling = max(0.0, (older - recent) / (2 / 1.3 - 8 / 7.3))
+        at_end = recent + falling * ((tau / (tau + left)) ** 0.7 - 8 / 7.3)
+        least = min(max(0.1 * (tau + left), 30), 1000)
+        step = rate * shares[t] * min(max(at_end, -0.5), 0.5) / max(left, least)
+        if at_end > 0 and math.exp(log_lam) > ceiling:
+            step *= 0.1
+        p = min(max(at_end, -0.1), 0.1)
+        log_lam += min(tau / (0.1 * (tau + left)), 1) * (step + gain * (p - previous))
+        log_lam = min(max(log_lam, math.log(1e-6)), math.log(1e6))
+        previous = p
+        found.append(math.exp(log_lam))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_forecast_follows_its_simulation(schedule):
+    """Under a plan, the learning rate's schedule included; one constraint stands above its ceiling for a while."""
+    steps = 500  # as many knots as steps, so that the plan's table is exact
+    learning_rate = LearningRateSchedule(0.01, schedule, steps)
+    multipliers = make("forecast", ceilings=(1.5, 300.0, math.inf))
+    multipliers.on_train_begin(steps, learning_rate)
+    sequence = violation_course(steps)
+    found = trace(multipliers, sequence, SCALES)
+    shares = np.asarray(learning_rate(np.arange(steps)), np.float64) / 0.01 * np.ones(steps)
+    for j, (scale, ceiling) in enumerate(zip(SCALES, (1.5, 300.0, math.inf))):
+        expected = simulate_forecast(sequence[:, j], scale, shares, ceiling)
+        # float32: tau is a sum of up to 500 shares; its last, tiny ones under a cosine do not matter
+        np.testing.assert_allclose(found[:, j], expected, rtol=1e-3)
+        assert np.ptp(expected) > 0.1
+
+
 def test_average_starts_at_the_first_batch():
     """No pull towards 0, not even by one step; pitfall of averages that start at 0."""
     multipliers = make("log", decay=0.9, ceilings=(math.inf,) * 2)
@@ -150,7 +194,7 @@ def test_average_starts_at_the_first_batch():
 @pytest.mark.parametrize("name", list(CONTROLLERS))
 def test_no_overflow_and_a_way_back(name):
     """C = 1e6 in raw units (pitfall 13) for long, then a feasible target: lambda stays in its bounds and returns."""
-    rate = {"log": 0.1, "pi": 1.0, "paper": 1e-3, "softplus2": 1e-3}[name]
+    rate = {"log": 0.1, "pi": 1.0, "forecast": 1000.0, "paper": 1e-3, "softplus2": 1e-3}[name]
     multipliers = make(name, rate, decay=0.9, ceilings=(math.inf,))
     up = trace(multipliers, np.full((300, 1), 1e6), [1.0])
     assert np.all(np.isfinite(up)) and np.all(np.diff(up[:, 0]) >= 0)

@@ -73,6 +73,16 @@ def test_blank_end_of_the_last_row_is_white_and_labels_stay_outside_the_tiles(tm
     assert (named[:, :-width] < 200).any() and (named[:-height] < 200).any()
 
 
+def test_long_row_labels_are_wrapped_beside_the_tile(tmp_path):
+    images = np.zeros((2, 28, 28, 1), np.uint8)
+    label = "geco kappa=3 arch=mlp:widths=512-256,latent=32,conditioning=film prior=mixture:components=100"
+    short, long = (
+        read_pixels(grids.draw_image_grid(images, tmp_path / f"{name}.png", 1, row_labels=[text, "b"]))
+        for name, text in (("short", "a"), ("long", label))
+    )
+    assert long.shape[0] == short.shape[0] and long.shape[1] - short.shape[1] < 300  # on one line: 680 pixels
+
+
 def test_pair_grid_alternates_originals_and_reconstructions(tmp_path):
     originals, reconstructions = make_tiles(GREYS[:5], size=(28, 28)), make_tiles(GREYS[:5] // 2, size=(28, 28))
     found = read_pixels(grids.draw_pair_grid(originals, reconstructions, tmp_path / "p.png", columns=3))

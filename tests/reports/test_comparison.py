@@ -14,7 +14,7 @@ from tfvae.cli.command_line import main
 from tfvae.config import Config
 from tfvae.evaluation import evaluate
 from tfvae.plots import planes
-from tfvae.reports import comparison
+from tfvae.reports import comparison, comparison_tables
 from tfvae.training import run_folder, trainer
 
 SETTINGS = dict(dataset="digits", arch="mlp:widths=16,latent=3", limit=200, epochs=1, xla="off", batch_size=50)
@@ -78,7 +78,7 @@ def test_means_and_standard_errors_over_seeds():
         assert first[name] == pytest.approx(np.mean(scores))
         assert first[f"{name}_se"] == pytest.approx(stats.sem(scores))
     assert second["n"] == 1 and second["nll"] is second["nll_se"] is second[comparison.CONSTRAINTS_MET] is None
-    head, cells, _ = comparison.format_seed_table([first, second])
+    head, cells, _ = comparison_tables.format_seed_table([first, second])
     assert head[:2] == ["kappa", "n"] and cells[:3] == ["3", "3", "2.5 +- 0.87"] and cells[-1] == "2/3"
 
 
@@ -186,7 +186,7 @@ def test_mistakes(trained, tmp_path, monkeypatch, capsys):
     for argv, code, text in (
         (["no"], 2, "run folder"),
         ([], 2, "RUN"),
-        ([str(trained[0].path), "-o", "file/x"], 7, "Not a directory"),
+        ([str(trained[0].path), "-o", "file/x"], 2, "a folder that exists"),
         ([str(empty), "-o", ""], 4, "intact checkpoint"),
     ):
         assert main(["compare", *argv]) == code

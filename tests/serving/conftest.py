@@ -52,7 +52,7 @@ def apps(root):
     from tfvae.serving.http_server import ModelServer
 
     return {
-        name: ModelServer(savedmodel.find_savedmodel(root / name), name, 7 if name == "words" else 1)
+        name: ModelServer(savedmodel.find_savedmodel(root / name), name, 7 if name == "words" else 1, name == "words")
         for name in os.listdir(root)
     }
 
@@ -68,13 +68,11 @@ def calls(root):
 @pytest.fixture(scope="session")
 def url(apps):
     """A server on a port of its own."""
-    import waitress
-
     from tfvae.cli.serving_verbs import open_listener
-    from tfvae.serving.rest_requests import MAX_BODY
+    from tfvae.serving.connection_limits import create_server
 
     listener = open_listener("127.0.0.1", 0)
-    server = waitress.create_server(apps["plain"], sockets=[listener], threads=4, max_request_body_size=4 * MAX_BODY)
+    server = create_server(apps["plain"], listener)
     threading.Thread(target=server.run, daemon=True).start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.close()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tfvae.architectures.conditioning import ConditionedNetwork, check_conditioning
 from tfvae.distributions.terms import compute_normal_log_prob
-from tfvae.errors import UsageError
+from tfvae.errors import UsageError, describe_unknown
+from tfvae.option_values import LARGEST_INTEGER, check_counts, parse_number
 from tfvae.runtime import random_streams
+from tfvae.runtime.saveable_parts import SaveablePart
 
 # stddev lies in [exp(-8), exp(8)]: the KL stays finite in float32 whatever the encoder says (variances of 1e-7 to 1e7),
 # and tanh's slope never vanishes as a hard clip's would.
@@ -28,7 +30,7 @@ class InferenceResult(NamedTuple):
     decoder_outputs: tf.Tensor  # [K, B, H, W, P]
 
 
-class GaussianArchitecture(keras.layers.Layer):
+class GaussianArchitecture(SaveablePart):
     """q(z|x) = N(mean(x), diag stddev(x)^2) and a decoder of z; a subclass gives the two networks.
 
     Args:
@@ -54,6 +56,7 @@ class GaussianArchitecture(keras.layers.Layer):
         ...         self.decoder = self.make_network((self.latent,), decoder)
     """
 
+    option_ineffective_with: dict[str, dict[str, tuple[Any, ...]]] = {"conditioning": {"condition": (None,)}}
     preferred_mode = "kernels"  # on a CPU, where XLA's convolutions are slower than TensorFlow's
     is_hierarchical = False  # whether q(z|x) is a product of conditionals, each of which depends on the draws before
     has_normal_posterior = True  # whether q(z|x) is one normal: of a product, where it has one factor
@@ -72,8 +75,7 @@ class GaussianArchitecture(keras.layers.Layer):
         dtype: str,
     ) -> None:
         super().__init__(name="arch", dtype=dtype)
-        if not latent >= 1:
-            raise UsageError(f"Expected latent >= 1. Received: latent={latent}.")
+        check_counts(latent=latent)
         check_conditioning(context_width, conditioning)
         self.context_width, self.context_map_shape = int(context_width), tuple(context_map_shape)
         self.conditioning = conditioning
@@ -187,16 +189,31 @@ def split_mean_and_log_stddev(raw: tf.Tensor, limit: float = LOG_STDDEV_LIMIT) -
     return mean, limit * tf.tanh(raw / limit)
 
 
-def parse_widths(text: str | int | None) -> list[int]:
-    """Return '512-256' as [512, 256], and None as [].
+def check_activation(name: str) -> str:
+    """Return the name of an activation that Keras knows and that keeps shapes, unlike ``glu``.
+
+    Raises:
+        UsageError: Keras has none of this name, or it changes shapes.
+    """
+    try:
+        shape = keras.activations.get(name)(tf.zeros([1, 2])).shape
+    except (ValueError, TypeError, AttributeError):
+        shape = None
+    if shape != (1, 2):
+        choices = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "leaky_relu", "linear")
+        raise UsageError(describe_unknown("activation", name, choices))
+    return name
+
+
+def parse_widths(text: str | int | None) -> list[Any]:
+    """Return '512-256' as the whole numbers [512, 256], and None as [].
 
     Raises:
         UsageError: the text is no such list of positive numbers.
     """
-    try:
-        numbers = [] if text is None else [int(part) for part in str(text).split("-") if part]
-    except ValueError:
-        numbers = [0]
-    if any(number < 1 for number in numbers):
+    if text is None:
+        return []
+    numbers = [parse_number(part) for part in str(text).split("-")]
+    if not all(isinstance(number, int) and 1 <= number <= LARGEST_INTEGER for number in numbers):
         raise UsageError(f"Expected widths as positive numbers joined by '-', such as 512-256. Received: {text!r}.")
     return numbers

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvae.architectures.base import GaussianArchitecture, parse_widths
+from tfvae.architectures.base import GaussianArchitecture, check_activation, parse_widths
+from tfvae.option_values import check_counts
 
 
 class Conv(GaussianArchitecture):
@@ -35,8 +36,10 @@ class Conv(GaussianArchitecture):
         activation: str = "relu",
         **common: Any,
     ) -> None:
+        check_counts(hidden=hidden, kernel=kernel)
+        hidden = int(hidden)
         super().__init__(latent=latent, **common)
-        self.kernel, self.activation = int(kernel), activation
+        self.kernel, self.activation = int(kernel), check_activation(activation)
         channels = parse_widths(widths)
         sides = [self.image_shape[:2]]
         for _ in channels:
@@ -143,6 +146,7 @@ class ResNet(Conv):
         activation: str = "silu",
         **common: Any,
     ) -> None:
+        check_counts(least=0, blocks=blocks)
         self.blocks = int(blocks)
         super().__init__(widths=widths, latent=latent, hidden=hidden, activation=activation, **common)
 

@@ -32,13 +32,13 @@ from tfvae.architectures.hierarchical import (
     HierarchicalArchitecture,
     SmallInitializer,
     StepLayers,
-    check_counts,
     repeat_for_samples,
     standardise,
     unflatten,
 )
 from tfvae.architectures.legacy_names import make_legacy_name
 from tfvae.errors import UsageError
+from tfvae.option_values import check_counts
 
 STRIDE = 4  # pixels of a grid cell, along each side
 
@@ -93,6 +93,7 @@ class ConvDraw(HierarchicalArchitecture):
     """
 
     draws_in_steps = True
+    option_ineffective_with = {"shared": {"steps": (1,)}}
     cores, told_cell = make_legacy_name("step_layers"), make_legacy_name("condition_cell")
 
     def __init__(

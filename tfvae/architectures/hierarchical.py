@@ -26,7 +26,7 @@ from tfvae.architectures.conditioning import (
 )
 from tfvae.architectures.legacy_names import make_legacy_name
 from tfvae.distributions.terms import compute_normal_log_prob
-from tfvae.errors import UsageError
+from tfvae.option_values import check_counts
 from tfvae.runtime import random_streams
 
 # stddevs of p(z_t|z_<t) and q(z_t|z_<t, x) lie in [exp(-5), exp(5)], their quotients in [exp(-10), exp(10)].
@@ -83,17 +83,6 @@ class StepLayers(keras.layers.Layer):
 
 
 StepLayers.__name__ = "Parts"  # its name in tfvae 0.1, under which Keras stores a list of them in `.keras` files
-
-
-def check_counts(**counts: float) -> None:
-    """Refuse options below 1.
-
-    Raises:
-        UsageError: one is.
-    """
-    for name, value in counts.items():
-        if not value >= 1:
-            raise UsageError(f"Expected {name} >= 1. Received: {name}={value}.")
 
 
 class GlobalLatent(keras.layers.Layer):
@@ -158,8 +147,7 @@ class HierarchicalArchitecture(GaussianArchitecture):
     whole = make_legacy_name("global_latent")
 
     def __init__(self, *, group_shapes: Sequence[tuple[int, ...]], kernel: int, vector: int = 0, **common: Any) -> None:
-        if not vector >= 0:
-            raise UsageError(f"Expected vector >= 0. Received: vector={vector}.")
+        check_counts(least=0, vector=vector)
         vector_shapes = [(1, 1, int(vector))] if vector else []
         group_shapes = [*vector_shapes, *map(tuple, group_shapes)]
         super().__init__(latent=sum(map(math.prod, group_shapes)), **common)

@@ -21,10 +21,10 @@ from tfvae.architectures.hierarchical import (
     HierarchicalArchitecture,
     SmallInitializer,
     StepLayers,
-    check_counts,
     repeat_for_samples,
 )
 from tfvae.architectures.legacy_names import make_legacy_name
+from tfvae.option_values import check_counts
 
 
 class Ladder(HierarchicalArchitecture):

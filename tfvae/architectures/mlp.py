@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvae.architectures.base import GaussianArchitecture, parse_widths
+from tfvae.architectures.base import GaussianArchitecture, check_activation, parse_widths
 from tfvae.architectures.conditioning import ConditionedNetwork
 
 
@@ -26,12 +26,13 @@ class MLP(GaussianArchitecture):
 
     preferred_mode = "loop"
     legacy_off = {"widths": ""}
+    option_ineffective_with = {"activation": {"widths": (None,)}}
 
     def __init__(
         self, *, widths: str | int | None = "512-256", latent: int = 32, activation: str = "relu", **common: Any
     ) -> None:
         super().__init__(latent=latent, **common)
-        hidden = parse_widths(widths)
+        hidden, activation = parse_widths(widths), check_activation(activation)
         height, width, _ = self.image_shape
         self.encoder = self.make_network(
             (math.prod(self.image_shape),) if self.context_width else self.image_shape,

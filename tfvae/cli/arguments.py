@@ -13,6 +13,7 @@ from typing import Any
 
 import tfvae
 from tfvae import part_sources, specs
+from tfvae.cli.action_parsers import put_action_first
 from tfvae.cli.flags import Parser
 from tfvae.cli.objective_parsers import OWN_OBJECTIVE
 from tfvae.cli.parsers import VERBS
@@ -49,7 +50,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         UsageError: an argument that the verb does not know.
     """
-    words, own_objective = expand_objective(list(argv))
+    words, own_objective = expand_objective(put_action_first(list(argv)))
     parser = build_parser(next((word for word in words if not word.startswith("-")), ""))
     args, extra = parser.parse_known_args(words)
     if own_objective:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from tfvae.cli.arguments import build_parser, parse_arguments
-from tfvae.errors import TfvaeError
+from tfvae.errors import TfvaeError, make_printable
 
 
 def run_verb(argv: Sequence[str]) -> int:
@@ -73,5 +73,5 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             described = 1, "this is a bug. Please report the lines above with the output of  tfvae doctor"
         code, sentence = described
-        print("tfvae:", " ".join(sentence.splitlines()), file=sys.stderr)
+        print("tfvae:", make_printable(sentence), file=sys.stderr)
         return code

@@ -6,7 +6,7 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from tfvae.cli.output import print_json, print_table
+from tfvae.cli.output import print_json, print_paragraph, print_table
 from tfvae.cli.run_loading import open_trusted_run
 from tfvae.runtime import files
 from tfvae.runtime.environment import import_tensorflow
@@ -31,7 +31,7 @@ def compare_runs(
         split, samples, limit: as for ``tfvae compare``.
     """
     import_tensorflow()
-    from tfvae.reports import comparison
+    from tfvae.reports import comparison, comparison_tables
 
     say, settings = PlainReporter().line, {"split": split, "samples": samples, "limit": limit}
     if output:
@@ -42,7 +42,8 @@ def compare_runs(
     if as_json:
         print_json({"asked": settings, "runs": rows, "over_seeds": groups, "files": list(map(str, paths))})
         return 0
-    for title, lines in comparison.format_tables(rows, groups).items():
+    print_paragraph(comparison_tables.describe_measurement(rows, settings))
+    for title, lines in comparison_tables.format_tables(rows, groups).items():
         print(f"{title}:")
         print_table(lines)
     for path in paths:

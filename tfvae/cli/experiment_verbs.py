@@ -27,8 +27,6 @@ def experiment(args: argparse.Namespace) -> int:
         print_table([("name", "ran", "what it shows"), *rows])
         return 0
     names = list(RECIPES) if args.names == ["all"] else args.names
-    if not names:
-        raise UsageError("Expected names, or all, as in  tfvae experiment run mnist-table. Received: none.")
     for name in names:
         if name not in RECIPES:
             raise UsageError(describe_unknown("an experiment", name, RECIPES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 import socket
 import tempfile
 import threading
@@ -34,6 +35,8 @@ def explore(args: argparse.Namespace) -> int:
     if args.server:
         return explore_server(args)
     folder, is_run, name = resolve_target(args)
+    if is_run and not args.name:
+        name = make_url_name(folder.resolve().name) or name
     check_packages()
     with tempfile.TemporaryDirectory(prefix="tfvae-explore-") as scratch, StopSignals() as stop:
         import_tensorflow()
@@ -42,15 +45,22 @@ def explore(args: argparse.Namespace) -> int:
             from tfvae.explore.site import Site, describe_model
             from tfvae.serving.http_server import ModelServer
 
-            site = Site(ModelServer(folder, name, parse_version(folder)), name, describe_model(folder))
+            site = Site(ModelServer(folder, name, parse_version(folder), trusted=True), name, describe_model(folder))
             serve_page(site, name, listener, args)
     return stop.exit_code
+
+
+def make_url_name(name: str) -> str:
+    """Return a folder's name with '-' for what URLs of models do not take, such as the commas of older runs."""
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-")
 
 
 def explore_server(args: argparse.Namespace) -> int:
     """Serve the page alone for a model on a server elsewhere; TensorFlow is not even imported."""
     if args.name:
         raise UsageError("Expected --name or --server, which names its own model. Received: both.")
+    if args.trust:
+        raise UsageError("Expected --trust or --server, which loads its model itself. Received: both.")
     check_packages()
     from tfvae.explore.site import Site
     from tfvae.explore.upstream import Upstream
@@ -79,6 +89,4 @@ def serve_page(site: Any, name: str, listener: socket.socket, args: argparse.Nam
     print(f"exploring {name} at {url}  (Ctrl-C stops)", flush=True)
     if not args.no_browser:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    from tfvae.serving.host_guard import HostGuard
-
-    serve_app(HostGuard(site, args.host, args.allow_host), listener)
+    serve_app(site, listener, args.host, args.allow_host)

@@ -26,8 +26,8 @@ def export(args: argparse.Namespace) -> int:
 
     say = make_reporter().line
     if args.format == "savedmodel":
-        print(export_run(run.path, args.directory, args.version, say))
+        print(export_run(run, args.directory, args.version, say))
         print(f"next:  tfvae sample {args.directory}  or  tfvae inspect {args.directory}")
     else:
-        print(export_decoder(run.path, args.directory, args.format, say))
+        print(export_decoder(run, args.directory, args.format, say))
     return 0

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import shutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from tfvae import option_values
+from tfvae.cli.output_paths import parse_output_folder, parse_picture_path
 from tfvae.errors import UsageError, describe_unknown
-from tfvae.specs import OFF_WORD, Option
+from tfvae.option_values import OFF_WORD, Option
 
 LATEST = "runs/latest"
+MODEL = "run folder, SavedModel or zoo:NAME"  # what verbs take that do not train
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -21,6 +23,10 @@ class HelpFormatter(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """Add the usage, without brackets around flags that exclude each other: argparse breaks no line within them."""
+        super().add_usage(usage, actions, [], prefix)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines: list[str] = []
@@ -47,7 +53,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a `UsageError` instead of printing the usage and leaving."""
-        raise UsageError(f"{message}; see  {self.prog} --help")
+        missing = message.removeprefix("the following arguments are required: ")
+        sentence = message if missing == message else f"Expected {missing}. Received: none"
+        raise UsageError(f"{sentence}; see  {self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # where argparse compares with the choices
         if action.choices is not None and value not in action.choices:
@@ -62,11 +70,8 @@ def make_integer_parser(least: int | None) -> Callable[[str], int]:
     """Return a parser of whole numbers >= `least`; None: of all."""
 
     def parse_integer(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or least is not None and value < least:
+        value = option_values.parse_number(text)
+        if not isinstance(value, int) or least is not None and value < least:
             limit = "" if least is None else f" >= {least}"
             raise argparse.ArgumentTypeError(f"expected a whole number{limit}, received {text!r}")
         return value
@@ -76,13 +81,10 @@ def make_integer_parser(least: int | None) -> Callable[[str], int]:
 
 def parse_number(text: str) -> float:
     """Return a finite number; 4.0 is the integer 4, so that specs stay short."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = option_values.parse_number(text)
+    if value is None:
         raise argparse.ArgumentTypeError(f"expected a finite number, received {text!r}")
-    return int(value) if value.is_integer() else value
+    return int(value) if value == int(value) else value
 
 
 def parse_positive_number(text: str) -> float:
@@ -224,7 +226,7 @@ def add_run_dir(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--run-dir", default="", metavar="DIR", help=text)
 
 
-def add_run(parser: argparse.ArgumentParser, what: str = "run folder") -> None:
+def add_run(parser: argparse.ArgumentParser, what: str = MODEL) -> None:
     """Add the argument RUN and --trust."""
     parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=f"{what} (default: {LATEST})")
     add_trust(parser)
@@ -236,10 +238,16 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust", action="store_true", help=text)
 
 
-def add_picture(parser: argparse.ArgumentParser, name: str, seed: bool = True, what: str = "run folder") -> None:
-    """Add what all verbs share that make a picture of a run."""
-    add_run(parser, what)
-    parser.add_argument("-o", "--output", default=name, metavar="PNG", help=f"the file to write (default: {name})")
+def add_output_folder(parser: argparse._ActionsContainer, default: str, text: str) -> None:
+    """Add -o of a folder."""
+    parser.add_argument("-o", "--output", type=parse_output_folder, default=default, metavar="DIR", help=text)
+
+
+def add_picture(parser: argparse.ArgumentParser, name: str, seed: bool = True) -> None:
+    """Add what all verbs share that make a picture of a model."""
+    add_run(parser)
+    text = f"the file to write (default: {name})"
+    parser.add_argument("-o", "--output", type=parse_picture_path, default=name, metavar="PNG", help=text)
     if seed:
         add_count(parser, "--seed", 0, "seed of the draws", least=0)
 
@@ -250,13 +258,15 @@ def add_temperature(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=parse_positive_number, default=1, metavar="X", help=text)
 
 
-def add_own_images(parser: argparse.ArgumentParser) -> None:
-    """Add --images."""
+def add_split_or_images(parser: argparse.ArgumentParser) -> None:
+    """Add --split and --images, of which one says what images to use."""
+    group = parser.add_mutually_exclusive_group()
+    add_split(group)
     text = "use your own pictures, or folders of them, instead of the data set's"
-    parser.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
+    group.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
 
 
-def add_split(parser: argparse.ArgumentParser) -> None:
+def add_split(parser: argparse._ActionsContainer) -> None:
     """Add --split."""
     splits = ("test", "validation", "train")
     parser.add_argument("--split", choices=splits, default="test", help="use these images (default: test)")
@@ -278,8 +288,8 @@ def add_count(
 def add_condition(parser: argparse.ArgumentParser) -> None:
     """Add --label, --beta and --kappa, of which one sets the condition of the model."""
     group = parser.add_mutually_exclusive_group()
-    text = "the class to draw, if the model has --condition labels; all: one row for each class"
-    group.add_argument("--label", default=None, metavar="N", help=text)
+    text = "the class to draw, by number or name, if the model has --condition labels; all: one row for each class"
+    group.add_argument("--label", default=None, metavar="CLASS", help=text)
     for name in ("beta", "kappa"):
         text = f"the {name} to draw at, if the model has --condition {name}:LOW-HIGH"
         group.add_argument(f"--{name}", type=parse_positive_number, default=None, metavar="X", help=text)
@@ -288,20 +298,3 @@ def add_condition(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-
-
-def add_server(parser: argparse.ArgumentParser, port: int, what: str) -> None:
-    """Add what any server of one model needs to know.
-
-    Args:
-        port: the default port.
-        what: what answers there, for the help.
-    """
-    add_run(parser, what="run folder, SavedModel or zoo:NAME")
-    add_count(parser, "--port", port, f"port of {what}; 0: any free one", least=0)
-    text = "address to listen on (default: 127.0.0.1, this machine alone)"
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text)
-    text = "another name to answer to, such as that of a proxy before it; may be repeated"
-    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help=text)
-    text = "name of the model in URLs (default: the SavedModel's folder; model for a run)"
-    parser.add_argument("--name", default="", metavar="NAME", help=text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import pathlib
 import shutil
@@ -11,12 +10,14 @@ import time
 from typing import Any
 
 from tfvae import datasets
-from tfvae.cli.output import print_json, print_table
+from tfvae.cli.output import print_json, print_paragraph, print_table
 from tfvae.datasets import catalogue, cifar_archive, idx_files, prepared_copies, tfds_source
 from tfvae.errors import TfvaeError, UsageError
 from tfvae.runtime import files
 from tfvae.runtime.environment import describe_environment, import_tensorflow
 from tfvae.runtime.tables import format_cell, to_json_value
+from tfvae.schemas import SETTINGS
+from tfvae.training.run_folder import MAX_STATUS_BYTES, Run
 from tfvae.zoo import resolve
 
 RUN_COLUMNS = ("run", "status", "dataset", "objective", "epochs", "elbo", "rate", "sq_err")
@@ -27,7 +28,7 @@ def print_report(report: dict[str, Any], as_json: bool = False) -> int:
     if as_json:
         print_json(report)
     else:
-        print_table([(name, format_cell(value)) for name, value in report.items()], has_header=False)
+        print_table([(name, format_cell(value)) for name, value in report.items()])
     return 0
 
 
@@ -38,8 +39,6 @@ def data(args: argparse.Namespace) -> int:
         cells = [tuple(format_cell(value or None) for value in entry.values()) for entry in entries]
         print_table([tuple(entries[0]), *cells])
         return 0
-    if not args.name:
-        raise UsageError(f"Expected a name, as in  tfvae data {args.action} fashion_mnist. Received: none.")
     datasets.check_name(args.name)
     if args.action == "prepare":
         print(datasets.prepare(args.name, raw_dir=args.raw_dir))
@@ -54,22 +53,19 @@ def find_runs(root: str) -> list[pathlib.Path]:
         if "config.json" in names and "STATUS" in names:
             folders.clear()
             paths.append(pathlib.Path(folder))
-    return sorted(paths, key=lambda path: (path / "config.json").stat().st_mtime)
+    return sorted(paths, key=lambda path: (path / "config.json").lstat().st_mtime)
 
 
 def describe_run(path: pathlib.Path) -> dict[str, Any]:
     """Return {column: value} of a run folder: settings, status, last row; damage is reported, not raised."""
     report: dict[str, Any] = {"run": str(path), "status": "damaged"}
     try:
-        report |= files.read_json(path / "config.json")
-        report["status"] = (path / "STATUS").read_text().strip()
-        with open(path / "metrics.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
-        last = {name: float(value) for name, value in rows[-1].items()} if rows else {}
-    except FileNotFoundError:  # no epoch is finished yet
-        last = {}
-    except (OSError, ValueError, TypeError, TfvaeError) as error:
+        settings = files.read_json(path / "config.json", SETTINGS)
+        rows = Run(path).rows
+        report = settings | report | {"status": files.read_text(path / "STATUS", MAX_STATUS_BYTES).strip()}
+    except TfvaeError as error:
         return report | {"damage": str(error)}
+    last = dict(rows[-1]) if rows else {}  # none: no epoch is finished yet
     finished_epochs = int(last.pop("epoch", 0))
     return report | last | {"epochs": f"{finished_epochs}/{report.get('epochs', '?')}"}
 
@@ -86,6 +82,7 @@ def runs(args: argparse.Namespace) -> int:
         print(f"no runs in {args.root}; begin one with  tfvae train geco --dataset digits")
         return 0
     print_table([RUN_COLUMNS, *([format_cell(report.get(name)) for name in RUN_COLUMNS] for report in reports)])
+    print_paragraph("elbo, rate, sq_err: of the training split in the last epoch. tfvae evaluate RUN measures others.")
     return 0
 
 
@@ -141,7 +138,7 @@ def inspect(args: argparse.Namespace) -> int:
     if args.json:
         print_json(report)
     else:
-        print_table(list(savedmodel.format_report_rows(report)), has_header=False)
+        print_table(list(savedmodel.format_report_rows(report)))
     return 0
 
 

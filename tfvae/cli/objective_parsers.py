@@ -7,7 +7,15 @@ import textwrap
 from collections.abc import Iterator
 
 from tfvae import part_sources
-from tfvae.cli.flags import add_count, add_old_flags, add_root, add_run_dir, add_setting, get_help_width
+from tfvae.cli.flags import (
+    add_count,
+    add_old_flags,
+    add_output_folder,
+    add_root,
+    add_run_dir,
+    add_setting,
+    get_help_width,
+)
 from tfvae.config import SETTING_ALIASES, list_settings
 from tfvae.specs import OFF_WORD, PartSignature
 
@@ -48,7 +56,8 @@ def add_objectives(
     own = PartSignature(OWN_OBJECTIVE, OWN_OBJECTIVE_HELP)
     for name, part in (part_sources.read_parts("objective") | {OWN_OBJECTIVE: own}).items():
         summary = part.summary.replace("%", "%%")
-        child = commands.add_parser(name, help=summary, description=part.summary, epilog=epilog)
+        usage = "%(prog)s [FLAG ...]"  # all flags follow below, a line each
+        child = commands.add_parser(name, help=summary, description=part.summary, epilog=epilog, usage=usage)
         options = child.add_argument_group(f"options of {name}")
         for option in part.options.values():
             add_setting(options, option, many)
@@ -82,5 +91,5 @@ def build_sweep(parser: argparse.ArgumentParser) -> None:
         add_root(group)
         add_count(group, "--jobs", 1, "train N runs side by side")
         text = "also write what  tfvae compare  writes into this folder"
-        group.add_argument("-o", "--output", default="", metavar="DIR", help=text)
+        add_output_folder(group, "", text)
         group.add_argument("--dry-run", action="store_true", help="print the runs and stop")

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tfvae.runtime.tables import format_table, to_json_value
+from tfvae.runtime.tables import format_table, to_json_value, wrap_text
 
 
-def print_table(rows: Sequence[Sequence[str]], has_header: bool = True) -> None:
-    """Print rows of texts as a table: with colours and wrapped cells on a terminal, plain and stable into a pipe.
+def get_output_width() -> int | None:
+    """Return how many letters a line of a table may have; None: any number.
+
+    That is the width of the terminal, or what the environment variable COLUMNS says. Into a pipe or a file without it,
+    lines are as long as their content, so that a row is one line for other programs.
+    """
+    is_bounded = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return shutil.get_terminal_size().columns if is_bounded else None
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of texts as a table that fits on the screen, see `tfvae.runtime.tables.format_table`.
 
     Args:
         rows: texts, as many in each row.
-        has_header: whether the first row names the columns.
 
     Example:
         >>> print_table([("name", "epochs"), ("a", "2")])
         name  epochs
         a     2
     """
-    if not sys.stdout.isatty():
-        print(format_table(rows))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    print(format_table(rows, get_output_width()))
 
-    table = Table(box=None, show_header=has_header, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    head = rows[0] if has_header else [""] * len(rows[0])
-    for title in head:
-        table.add_column(title, overflow="fold")
-    for row in rows[1:] if has_header else rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+
+def print_paragraph(text: str) -> None:
+    """Print a text, in lines that fit on the screen."""
+    width = get_output_width()
+    print("\n".join([text] if width is None else wrap_text(text, width)))
 
 
 def print_json(value: Any) -> None:

@@ -9,31 +9,33 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tfvae.cli.action_parsers import build_data, build_experiment, build_runs, build_zoo
 from tfvae.cli.flags import (
-    LATEST,
+    MODEL,
     add_condition,
     add_count,
     add_json,
     add_limit,
-    add_own_images,
+    add_output_folder,
     add_picture,
     add_root,
     add_run,
     add_run_dir,
-    add_server,
     add_split,
+    add_split_or_images,
     add_temperature,
     add_trust,
     parse_positive_number,
 )
 from tfvae.cli.objective_parsers import build_sweep, build_train
+from tfvae.cli.server_flags import add_server
 
 
 def build_compare(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae compare``."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=f"each a {MODEL}")
     text = "the folder to write (default: comparison)"
-    parser.add_argument("-o", "--output", default="comparison", metavar="DIR", help=text)
+    add_output_folder(parser, "comparison", text)
     add_split(parser)
     add_draws(parser)
     add_limit(parser)
@@ -48,7 +50,7 @@ def add_draws(parser: argparse.ArgumentParser) -> None:
 
 def build_resume(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae resume``."""
-    add_run(parser)
+    add_run(parser, "run folder")
     add_count(parser, "--epochs", None, "train up to this epoch instead of the one set at the start")
 
 
@@ -79,7 +81,7 @@ def build_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def build_sample(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae sample``."""
-    add_picture(parser, "samples.png", what="run folder, SavedModel or zoo:NAME")
+    add_picture(parser, "samples.png")
     add_count(parser, "-n --count", 64, "draw N images")
     add_condition(parser)
     add_temperature(parser)
@@ -97,15 +99,15 @@ def build_strip(parser: argparse.ArgumentParser) -> None:
 def build_complete(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae complete``."""
     add_picture(parser, "completions.png")
-    add_split(parser)
-    add_count(parser, "--rows", 8, "complete N images")
+    add_split_or_images(parser)
+    add_count(parser, "--rows", None, "complete N images (default: 8 of the split, or all of --images)")
     add_count(parser, "-n --count", 8, "complete each in N ways")
-    add_own_images(parser)
 
 
 def build_rd_curve(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae rd-curve``."""
     add_run(parser)
+    add_output_folder(parser, "", "the folder to write (default: plots/ of the run; of other models the current one)")
     add_split(parser)
     add_count(parser, "--points", 9, "measure at N values of beta or kappa", least=2)
     add_limit(parser)
@@ -114,9 +116,8 @@ def build_rd_curve(parser: argparse.ArgumentParser) -> None:
 def build_reconstruct(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae reconstruct``."""
     add_picture(parser, "reconstructions.png")
-    add_split(parser)
-    add_count(parser, "-n --count", 32, "reconstruct N images")
-    add_own_images(parser)
+    add_split_or_images(parser)
+    add_count(parser, "-n --count", None, "reconstruct N images (default: 32 of the split, or all of --images)")
 
 
 def build_traverse(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +141,7 @@ def build_interpolate(parser: argparse.ArgumentParser) -> None:
 
 def build_export(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae export``."""
-    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("run", metavar="RUN", help=MODEL)
     text = "folder that gets DIR/1, DIR/2, ... as TensorFlow Serving expects them"
     parser.add_argument("directory", metavar="DIR", help=text)
     add_count(parser, "--version", None, "number of the version (default: the next free one)")
@@ -170,49 +171,6 @@ def build_inspect(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae inspect``."""
     parser.add_argument("path", metavar="PATH", help="SavedModel, run folder or zoo:NAME")
     add_json(parser)
-
-
-def build_zoo(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``tfvae zoo``."""
-    actions = ("list", "info", "verify", "get", "train", "add")
-    parser.add_argument("action", choices=actions, metavar="ACTION", help="list, info, verify, get, train or add")
-    text = "name of a model; with list: a pattern such as '*mnist*'"
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=text)
-    text = "with get: the folder to write; with add: the run to make an entry of"
-    parser.add_argument("path", nargs="?", default="", metavar="PATH", help=text)
-    parser.add_argument("--quick", action="store_true", help="with verify: check the hashes only")
-    add_trust(parser)
-    add_json(parser)
-
-
-def build_experiment(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``tfvae experiment``."""
-    parser.add_argument("action", choices=("list", "run"), metavar="ACTION", help="list or run")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="names of experiments, or all")
-    text = "train on 2,000 images for 2 epochs, to see that it works"
-    parser.add_argument("--quick", action="store_true", help=text)
-    text = "folder of the pages and of their index (default: experiments)"
-    parser.add_argument("-o", "--output", default="experiments", metavar="DIR", help=text)
-    add_root(parser)
-    add_count(parser, "--jobs", 1, "train N runs side by side")
-
-
-def build_data(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``tfvae data``."""
-    actions = ("list", "prepare", "info")
-    parser.add_argument("action", choices=actions, metavar="ACTION", help="list, prepare or info")
-    text = "name of a data set, for prepare and info"
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=text)
-    parser.add_argument("--raw-dir", default="", metavar="DIR", help="folder with original files")
-
-
-def build_runs(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``tfvae runs``."""
-    actions, text = ("list", "show"), "list (default) or show"
-    parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION", help=text)
-    text = f"with show: the run folder (default: {LATEST})"
-    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help=text)
-    add_root(parser)
 
 
 class Verb(NamedTuple):

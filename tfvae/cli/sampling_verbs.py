@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvae.cli.run_loading import check_model_folder, open_trusted_run
+from tfvae.cli.run_loading import check_model_path, open_trusted_run
 from tfvae.errors import DataError, UsageError
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.memory import check_count_fits
 from tfvae.training.run_folder import Run
-from tfvae.zoo import resolve
 
 if TYPE_CHECKING:
     from tfvae.models.vae import VAE
@@ -35,9 +35,9 @@ def load_split_images(run: Run, split: str, least: int, most: int) -> np.ndarray
     Raises:
         UsageError: there are fewer than `least`.
     """
-    from tfvae.training import trainer
+    from tfvae.training.run_data import load_run_split
 
-    images = trainer.load_split(run.config, split)[0][:most]
+    images = load_run_split(run, split)[0][:most]
     if len(images) < least:
         raise UsageError(f"Expected at least {least} images in split {split!r}. Received: {len(images)}.")
     return images
@@ -50,29 +50,30 @@ def load_pictures(paths: Sequence[str], shape: Sequence[int]) -> np.ndarray:
         UsageError: the model's images are not square, or neither grey nor RGB.
         DataError: a file that is no picture.
     """
-    from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, open_picture
+    from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, describe_damage, open_picture
     from tfvae.datasets.picture_folders import list_pictures
 
     height, width, channels = shape
     if height != width or channels not in (1, 3):
         raise UsageError(f"Expected a model of square grey or RGB images. Received: {list(shape)}.")
     images = []
-    for path in map(pathlib.Path, paths):
-        for file in list_pictures(path)[0] if path.is_dir() else [path]:
-            try:
-                with open(file, "rb") as handle:
-                    picture = open_picture(handle, channels)
-                    images.append(convert_to_array(crop_centre_square(picture, height)))
-            except Exception as error:  # Pillow raises almost anything on damaged bytes
-                raise DataError(f"Expected {file} to be a picture. Received: {error}.") from None
+    folders = [list_pictures(path)[0] if path.is_dir() else [path] for path in map(pathlib.Path, paths)]
+    check_count_fits(sum(map(len, folders)), shape, "pictures")
+    for file in itertools.chain(*folders):
+        try:
+            with open(file, "rb") as handle:
+                picture = open_picture(handle, channels)
+                images.append(convert_to_array(crop_centre_square(picture, height)))
+        except Exception as error:  # Pillow raises almost anything on damaged bytes
+            raise DataError(f"Expected {file} to be a picture. Received: {describe_damage(error)}.") from None
     return np.stack(images)
 
 
-def load_images(args: argparse.Namespace, run: Run, model: VAE, most: int) -> np.ndarray:
-    """Return the pictures of --images, or the first `most` images of the split."""
+def load_images(args: argparse.Namespace, run: Run, model: VAE, most: int | None, default: int) -> np.ndarray:
+    """Return the first `most` pictures of --images, or images of the split; None: all pictures, `default` images."""
     if args.images:
-        return load_pictures(args.images, model.image_shape)
-    return load_split_images(run, args.split, 1, most)
+        return load_pictures(args.images, model.image_shape)[:most]
+    return load_split_images(run, args.split, 1, most or default)
 
 
 def print_path(path: str | pathlib.Path) -> int:
@@ -83,14 +84,14 @@ def print_path(path: str | pathlib.Path) -> int:
 
 def sample(args: argparse.Namespace) -> int:
     """Run ``tfvae sample RUN|SAVEDMODEL|zoo:NAME``: a grid of images g(z), z from the prior."""
-    check_model_folder(resolve.resolve_model_folder(args.run), args.trust)
+    check_model_path(args.run, args.trust)
     import_tensorflow()
     from tfvae.plots import grids, scatter
     from tfvae.zoo import load
 
     model = load.load(args.run, args.trust)
-    condition, columns = read_condition(args, model)
     check_count_fits(args.count, model.image_shape)
+    condition, columns = read_condition(args, model)
     images = np.asarray(model.sample(args.count, (args.seed, 0), temperature=float(args.temperature), **condition))
     if grids.is_points(images.shape[1:]):
         return print_path(scatter.draw_scatter(args.output, {"samples": (images, None)}))
@@ -103,7 +104,7 @@ def read_condition(args: argparse.Namespace, model: Any) -> tuple[dict[str, Any]
     ``--label all`` changes the count to as many images of each class.
 
     Raises:
-        UsageError: the model has another condition, or the value is out of its range.
+        UsageError: the model has another condition, or the value is out of its range or means no class.
     """
     flags = {"labels": args.label, "beta": args.beta, "kappa": args.kappa}
     given = {name: value for name, value in flags.items() if value is not None}
@@ -122,9 +123,7 @@ def read_condition(args: argparse.Namespace, model: Any) -> tuple[dict[str, Any]
         per_class = max(1, args.count // condition.width)
         args.count = per_class * condition.width
         return {"condition": np.repeat(np.arange(condition.width), per_class)}, per_class
-    if not value.isdigit() or int(value) >= condition.width:
-        raise UsageError(f"Expected --label in 0 to {condition.width - 1}, or all. Received: {value!r}.")
-    return {"condition": int(value)}, None
+    return {"condition": condition.find_label(value)}, None
 
 
 def reconstruct(args: argparse.Namespace) -> int:
@@ -134,7 +133,8 @@ def reconstruct(args: argparse.Namespace) -> int:
 
     from tfvae.plots import grids, scatter
 
-    images = load_images(args, run, model, args.count)
+    images = load_images(args, run, model, args.count, 32)
+    check_count_fits(len(images), model.image_shape)
     x = model.prepare_pixels(tf.constant(images), (args.seed, 0)).numpy()
     reconstructions = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
     if grids.is_points(model.image_shape):
@@ -149,8 +149,8 @@ def strip(args: argparse.Namespace) -> int:
     from tfvae.models import latent_views
     from tfvae.reports import run_figures
 
-    condition, _ = read_condition(args, model)
     check_count_fits(args.count * max(args.steps, getattr(model.arch, "steps", 1)), model.image_shape)
+    condition, _ = read_condition(args, model)
     steps = latent_views.draw_steps(model, args.count, args.seed, args.steps, float(args.temperature), **condition)
     return print_path(run_figures.draw_step_strip(steps, args.output))
 
@@ -161,8 +161,9 @@ def complete(args: argparse.Namespace) -> int:
     from tfvae.models import latent_views
     from tfvae.reports import run_figures
 
-    check_count_fits(args.rows * args.count, model.image_shape)
-    x = model.prepare_pixels(load_images(args, run, model, args.rows), (args.seed, 0)).numpy()
+    images = load_images(args, run, model, args.rows, 8)
+    check_count_fits(len(images) * args.count, model.image_shape)
+    x = model.prepare_pixels(images, (args.seed, 0)).numpy()
     completions = latent_views.complete_images(model, x, args.count, args.seed)
     return print_path(run_figures.draw_completions(x, completions, args.output))
 

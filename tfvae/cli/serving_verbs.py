@@ -20,14 +20,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from tfvae.cli.run_loading import check_model_folder, open_trusted_run
-from tfvae.errors import UsageError
+from tfvae.errors import UsageError, make_printable
 from tfvae.exporting import savedmodel
 from tfvae.runtime.environment import import_tensorflow
+from tfvae.serving.host_guard import HostGuard
 from tfvae.zoo import index, resolve
 
 BINARY = "tensorflow_model_server"
 PACKAGES = ("werkzeug", "waitress", "orjson")
-THREADS = 4  # TensorFlow uses all cores for each of them
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -37,6 +37,8 @@ def serve(args: argparse.Namespace) -> int:
     binary = find_binary(args.backend)
     if binary and args.allow_host:
         raise UsageError(f"Expected --allow-host with --backend python. Received: {BINARY}, which checks no names.")
+    if binary and args.host not in ("127.0.0.1", "0.0.0.0", "::"):
+        raise UsageError(f"Expected --host with --backend python. Received: {BINARY}, which listens on all addresses.")
     with tempfile.TemporaryDirectory(prefix="tfvae-serve-") as scratch, StopSignals() as stop:
         base = pathlib.Path(scratch) / name
         import_tensorflow()
@@ -65,18 +67,24 @@ def check_port(port: int) -> None:
 
 
 def prepare_savedmodel(folder: pathlib.Path, is_run: bool, base: pathlib.Path, trust: bool) -> pathlib.Path:
-    """Return the folder of a SavedModel that may be loaded: a run is exported below `base`, a SavedModel is checked."""
+    """Return the folder of a SavedModel that may be loaded: a run is exported below `base`.
+
+    Of a SavedModel this is a copy, which was checked, unless the user trusts it: what is served was examined, and no
+    other file or version.
+    """
     if is_run:
         check_model_folder(folder, trust)
         run = open_trusted_run(folder, trust)
         from tfvae.exporting.exporter import export_run
 
-        return export_run(run, base, on_warning=lambda line: print(line, file=sys.stderr))
-    if not trust:
-        from tfvae.exporting.loading import check_trusted
+        return export_run(run, base, on_warning=lambda line: print(make_printable(line), file=sys.stderr))
+    if trust:
+        return folder
+    from tfvae.safety.savedmodel_check import copy_checked_savedmodel
 
-        check_trusted(folder)
-    return folder
+    copy = base / str(parse_version(folder))
+    copy_checked_savedmodel(folder, copy)
+    return copy
 
 
 def derive_model_name(path: str, folder: pathlib.Path) -> str:
@@ -187,26 +195,24 @@ def format_url(host: str, listener: socket.socket) -> str:
 
 def run_own_server(folder: pathlib.Path, name: str, host: str, port: int, allowed_hosts: Sequence[str] = ()) -> None:
     """Run `tfvae.serving.http_server` until it is stopped; `allowed_hosts` are further names that it answers to."""
-    from tfvae.serving.host_guard import HostGuard
     from tfvae.serving.http_server import ModelServer
 
     with open_listener(host, port) as listener:
-        app = ModelServer(folder, name, parse_version(folder))
+        app = ModelServer(folder, name, parse_version(folder), trusted=True)  # see `prepare_savedmodel`
         print_example_request(app, format_url(host, listener))
-        serve_app(HostGuard(app, host, allowed_hosts), listener)
+        serve_app(app, listener, host, allowed_hosts)
 
 
-def serve_app(app: Any, listener: socket.socket) -> None:
-    """Run a WSGI app on waitress until it is stopped."""
-    import waitress
+def serve_app(app: Any, listener: socket.socket, host: str, allowed_hosts: Sequence[str]) -> None:
+    """Run a WSGI app until it is stopped, for the requests that a `HostGuard` lets through."""
+    from tfvae.serving.connection_limits import create_server
 
-    from tfvae.serving.rest_requests import MAX_BODY
-
+    guard = HostGuard(app, host, allowed_hosts, listener.getsockname()[0])
+    if guard.is_open:
+        print("Other machines reach this server, under any name. --allow-host limits it to names.", file=sys.stderr)
     gc.collect()
     gc.freeze()  # TensorFlow's million objects are not searched again whenever a request makes many lists
-    # Bodies a little too large are read and answered in JSON; waitress turns away larger ones at their headers.
-    limits = {"max_request_body_size": 4 * MAX_BODY, "channel_timeout": 30, "connection_limit": 100}
-    waitress.create_server(app, sockets=[listener], threads=THREADS, ident="tfvae", **limits).run()
+    create_server(guard, listener).run()
 
 
 def print_example_request(app: Any, url: str) -> None:

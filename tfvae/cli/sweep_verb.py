@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from typing import Any
 
 from tfvae import specs
@@ -18,14 +19,18 @@ from tfvae.training.preflight import check_part_names
 from tfvae.training.run_folder import Run, check_run_folder
 from tfvae.training.sweep import Trial, find_trial_folder, train_trials
 
+MAX_TRIALS = 10_000  # of one sweep
+
 
 def make_trials(args: argparse.Namespace) -> list[Trial]:
     """Return a trial for each combination of the values on the command line, checked as `tfvae train` does.
 
     Raises:
-        UsageError: a value that is there twice, an unknown part, or settings that do not fit.
+        UsageError: a value that is there twice, an unknown part, settings that do not fit, or too many combinations.
     """
     lists = read_lists(args)
+    if (count := math.prod(map(len, lists.values()))) > MAX_TRIALS:
+        raise UsageError(f"Expected at most {MAX_TRIALS:,} runs in a sweep. Received: {count:,}.")
     trials = []
     for values in itertools.product(*lists.values()):
         chosen = dict(zip(lists, values))

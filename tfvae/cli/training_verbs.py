@@ -85,14 +85,11 @@ def report_end(run: Run, reporter: SilentReporter, stop: StopSignal | None) -> i
     if run.status != "finished":
         print(f"stopped and saved: {run.display_path}\ngo on with:  tfvae resume {run.display_path}")
         return 128 + (stop and stop.signal or signal.SIGINT)
-    from tfvae.training import trainer
+    from tfvae.reports.complete_runs import complete_run
 
-    if not trainer.writes_files(run.config):
+    paths = complete_run(run, reporter)
+    if not paths:  # another worker of the same run writes them
         return 0
-    from tfvae.reports.run_figures import draw_run_figures
-
-    reporter.line("drawing pictures")
-    paths = draw_run_figures(run)
     print(f"run: {run.display_path}")
     for path in paths:
         print(f"  {pathlib.Path(path).relative_to(run.path)}")

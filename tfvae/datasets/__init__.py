@@ -5,9 +5,25 @@ It may import runtime, config, specs and errors; TensorFlow is imported only whe
 """
 
 from tfvae.datasets.catalogue import Factors, factors, names
-from tfvae.datasets.dataset_loading import fingerprint, load
+from tfvae.datasets.dataset_loading import class_names, load
+from tfvae.datasets.given_arrays import from_arrays, name_data
+from tfvae.datasets.image_arrays import fingerprint, fingerprint_split
 from tfvae.datasets.name_resolution import check_name
 from tfvae.datasets.picture_folders import skipped_files
 from tfvae.datasets.preparation import info, prepare
 
-__all__ = ["Factors", "check_name", "factors", "fingerprint", "info", "load", "names", "prepare", "skipped_files"]
+__all__ = [
+    "Factors",
+    "check_name",
+    "class_names",
+    "factors",
+    "fingerprint",
+    "fingerprint_split",
+    "from_arrays",
+    "info",
+    "load",
+    "name_data",
+    "names",
+    "prepare",
+    "skipped_files",
+]

@@ -53,6 +53,16 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     "npz": CatalogueEntry("yours", None, 0, 0, 0, "npz:PATH: images or x_train, y_train, x_test, y_test"),
 }
 
+# What the labels of published sets stand for; digits are their own names.
+CLASS_NAMES: dict[str, tuple[str, ...]] = {
+    "fashion_mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}
+
 # Ground-truth factors, slowest first, and how many values each takes; a label is the flattened index.
 FACTORS = {
     "dsprites": {"shape": 3, "scale": 6, "orientation": 40, "x_position": 32, "y_position": 32},

@@ -8,12 +8,12 @@ import tarfile
 
 import numpy as np
 
+from tfvae.datasets.catalogue import CLASS_NAMES
 from tfvae.datasets.image_decoding import convert_to_array, open_picture
 from tfvae.datasets.source import Arrays, Source, list_raw_folders
 from tfvae.errors import DataError
 
 CIFAR_ARCHIVE = "cifar10_jpg.tar.gz"
-CIFAR_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 CIFAR_COUNTS = {"train": 50000, "test": 10000}
 MAX_MEMBER_BYTES = 2**20
 LOSSY_NOTE = (
@@ -43,7 +43,7 @@ def read_cifar_archive(path: pathlib.Path) -> dict[str, Arrays]:
                 if not member.isfile():
                     continue
                 part, kind, file = member.name.removeprefix("./").split("/")
-                pictures[part][file, CIFAR_CLASSES.index(kind)] = _decode_member(tar, member)
+                pictures[part][file, CLASS_NAMES["cifar10"].index(kind)] = _decode_member(tar, member)
     except Exception as error:  # Pillow, tarfile and zlib raise almost anything on damaged bytes
         location = f"{path}, {member.name}" if member else path
         raise DataError(

@@ -1,18 +1,19 @@
-"""Images and labels of one split of a data set, and the fingerprint of an array."""
+"""Images and labels of one split of a data set."""
 
 from __future__ import annotations
 
-import hashlib
+import numbers
 
 import numpy as np
 
-from tfvae.config import BINARIZE
+from tfvae.config import BAD_FILES, BINARIZE, check_setting, list_settings
 from tfvae.datasets import splits
+from tfvae.datasets.catalogue import CLASS_NAMES
 from tfvae.datasets.image_arrays import check_classes, has_only_darkest_bytes
 from tfvae.datasets.name_resolution import find_source
-from tfvae.datasets.picture_folders import BAD_FILES
-from tfvae.datasets.source import Arrays, Source, log_once
-from tfvae.errors import DataError, UsageError, describe_unknown
+from tfvae.datasets.source import Arrays, Source, log_once, split_name
+from tfvae.errors import DataError, UsageError, describe_unknown, describe_value
+from tfvae.option_values import to_plain_value
 
 
 def load(
@@ -24,7 +25,7 @@ def load(
     validation: float = 0.0,
     seed: int = 0,
     binarize: str = "none",
-    bad_files: str = "refuse",
+    bad_files: str | None = None,
     needs_labels: bool = False,
 ) -> Arrays:
     """Load the images and labels of one split; the same call always returns the same arrays.
@@ -40,8 +41,9 @@ def load(
         seed: decides the validation images and the static binarisation.
         binarize: 'static' draws each pixel once, 255 with probability x/255 (see `splits.draw_binary_images`);
             'dynamic' leaves the bytes as they are, for the model to draw anew in each step; 'none'.
-        bad_files: what happens to a damaged picture of a folder: 'refuse' raises an error, 'skip' leaves it out
-            (then it is listed in `skipped_files`). The option bad-files of the data set's name goes before it.
+        bad_files: what happens to damaged pictures of a folder: 'refuse' raises an error for the first, 'skip' leaves
+            all out, None leaves out a few, 3 or 1 %, and refuses more. Those that are left out are listed in
+            `skipped_files`. The option bad-files of the data set's name goes before it.
         needs_labels: refuse data without labels, whose labels are zeros otherwise.
 
     Returns:
@@ -57,7 +59,7 @@ def load(
         >>> images.shape, images.dtype, labels.shape
         ((180, 8, 8, 1), dtype('uint8'), (180,))
     """
-    _check_arguments(split, limit, binarize, bad_files)
+    _check_arguments(split, limit, binarize, bad_files, validation, seed)
     images, labels, part = _read_part(name, split, find_source(name, raw_dir, bad_files), needs_labels)
     positions = splits.select_positions(len(images), split, part, validation, seed)
     positions = positions[:limit] if limit else positions
@@ -65,18 +67,39 @@ def load(
     if binarize == "static":
         if images.dtype != np.uint8:
             raise UsageError(f"Expected binarize=none for {name!r}, whose points are real numbers. Received: static.")
-        images = splits.draw_binary_images(images, positions, part, seed)
+        grey, images = images, splits.draw_binary_images(images, positions, part, seed)
+        if np.array_equal(grey, images):
+            log_once(f"{name}: binarize=static changes no pixel: all are 0 or 255 already.")
     return images, labels
 
 
-def _check_arguments(split: str, limit: int, binarize: str, bad_files: str) -> None:
+def class_names(name: str, raw_dir: str = "") -> tuple[str, ...]:
+    """Return the name of each label from 0: of a folder's sub-folders, or of a known data set; () where there are none.
+
+    Args:
+        name: as for `load`.
+        raw_dir: folder with original files, looked into before TFVAE_RAW_DIR.
+
+    Example:
+        >>> class_names("fashion_mnist")[:2]
+        ('T-shirt/top', 'Trouser')
+    """
+    base, _ = split_name(name)
+    return find_source(name, raw_dir).get_class_names() if base == "folder" else CLASS_NAMES.get(base, ())
+
+
+def _check_arguments(
+    split: str, limit: int, binarize: str, bad_files: str | None, validation: float, seed: int
+) -> None:
     """Refuse wrong arguments of `load` before anything is read."""
     if binarize not in BINARIZE:
         raise UsageError(describe_unknown("binarize", binarize, BINARIZE))
-    if bad_files not in BAD_FILES:
+    if bad_files is not None and bad_files not in BAD_FILES:
         raise UsageError(describe_unknown("bad_files", bad_files, BAD_FILES))
-    if limit < 0:
-        raise UsageError(f"Expected limit >= 0. Received: {limit!r}.")
+    if not isinstance(limit, numbers.Integral) or limit < 0:
+        raise UsageError(f"Expected limit >= 0. Received: {describe_value(limit)}.")
+    for name, value in {"validation": validation, "seed": seed}.items():
+        check_setting(list_settings()[name], to_plain_value(value))
     splits.select_part(split, ("all",))
 
 
@@ -103,15 +126,3 @@ def _read_part(name: str, split: str, source: Source, needs_labels: bool) -> tup
             "If 1 means white, store bool or floats, or multiply by 255."
         )
     return images, labels, part
-
-
-def fingerprint(images: np.ndarray) -> str:
-    """Return the hex sha256 of an array's dtype, shape and bytes, which names the data of a run in env.json.
-
-    Example:
-        >>> fingerprint(np.zeros((1, 2, 2, 1), np.uint8))[:8]
-        '26ad1b27'
-    """
-    digest = hashlib.sha256(f"{images.dtype.str}{images.shape}".encode())
-    digest.update(np.ascontiguousarray(images).data)
-    return digest.hexdigest()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from tfvae.errors import make_printable
+
 if TYPE_CHECKING:  # Pillow is imported only when a picture is really read
     from PIL import Image
 
@@ -45,6 +47,15 @@ def open_picture(file: BinaryIO, channels: int) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return image.convert("L" if channels == 1 else "RGB")
+
+
+def describe_damage(error: Exception) -> str:
+    """Return why a picture file could not be decoded, as one line; Pillow's own words may name an object in memory."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is no picture of a known format"
+    return make_printable(str(error)) or type(error).__name__
 
 
 def crop_centre_square(image: Image.Image, size: int) -> Image.Image:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 from tfvae.datasets import (
     builtin,
     cifar_archive,
     coloured_digits,
+    given_arrays,
     idx_files,
     image_decoding,
     npz_files,
@@ -18,7 +17,7 @@ from tfvae.datasets import (
 )
 from tfvae.datasets.catalogue import CATALOGUE
 from tfvae.datasets.source import Arrays, Source, log, parse_options, split_items, split_name
-from tfvae.errors import DataError, UsageError
+from tfvae.errors import DataError, UsageError, suggest_name
 from tfvae.runtime.import_paths import find_entry_points
 from tfvae.specs import ENTRY_POINT_GROUPS, is_import_path, parse_spec
 
@@ -40,7 +39,7 @@ def check_name(name: str) -> None:
         >>> check_name("gaussians:modes=5")
     """
     base, rest = split_name(name)
-    if base in ("folder", "npz") or _is_builtin(base):
+    if base in ("folder", "npz", given_arrays.PREFIX) or _is_builtin(base):
         find_source(name)
     elif is_user_function(base):
         parse_spec(name)
@@ -49,13 +48,13 @@ def check_name(name: str) -> None:
         parse_options(base, split_items(rest), tfds_source.TFDS_OPTIONS)
 
 
-def find_source(name: str, raw_dir: str = "", bad_files: str = "refuse", allow_download: bool = True) -> Source:
+def find_source(name: str, raw_dir: str = "", bad_files: str | None = None, allow_download: bool = True) -> Source:
     """Return the source that a data set's name leads to.
 
     Args:
         name: as for `load`.
         raw_dir: folder with original files, looked into before TFVAE_RAW_DIR.
-        bad_files: 'refuse' or 'skip' damaged pictures of a folder.
+        bad_files: 'refuse' or 'skip' damaged pictures of a folder; None: skip a few, refuse more.
         allow_download: whether TFDS may fetch the data set.
 
     Raises:
@@ -68,6 +67,8 @@ def find_source(name: str, raw_dir: str = "", bad_files: str = "refuse", allow_d
         return picture_folders.make_folder_source(rest, bad_files)
     if base == "npz":
         return npz_files.make_npz_source(rest)
+    if base == given_arrays.PREFIX:
+        return given_arrays.find_given_source(name)
     if _is_builtin(base):
         return builtin.make_builtin_source(base, items)
     if is_user_function(base):
@@ -143,8 +144,7 @@ def _check_known(base: str) -> None:
     registered = sorted(set(find_entry_points(ENTRY_POINT_GROUPS["dataset"])) - set(CATALOGUE))
     builder = base.partition("/")[0]
     choices = [*CATALOGUE, *registered, *sorted(tfds_source.list_builders())]
-    near = difflib.get_close_matches(builder, choices, n=1, cutoff=0.6)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = suggest_name(builder, choices)
     raise UsageError(
         f"Expected a data set: {', '.join([*CATALOGUE, *registered])}, a TFDS image builder, or the import path of "
         f"your own function, my_package.my_module.make_images. Received: {base!r}.{hint}"

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tfvae.datasets.image_arrays import check_labels, convert_to_bytes
-from tfvae.datasets.source import Arrays, Source
-from tfvae.errors import DataError, UsageError
+from tfvae.datasets.source import Arrays, Source, split_path
+from tfvae.errors import DataError
+from tfvae.runtime.memory import fits_into_memory
+from tfvae.safety.array_files import open_arrays
 
 IMAGE_KEYS = ("images", "x_train", "x")
 LABEL_KEYS = ("labels", "y_train", "y")
@@ -23,12 +25,10 @@ def make_npz_source(rest: str) -> Source:
     """Make the source of 'npz:REST', an archive with images or x_train, and possibly labels, x_test and y_test.
 
     Raises:
-        UsageError: no path.
+        UsageError: no path, or an option.
         DataError: the file is missing, is no archive, or holds no images.
     """
-    if not rest:
-        raise UsageError("Expected npz:PATH. Received: no path.")
-    path = pathlib.Path(rest).expanduser()
+    path = pathlib.Path(split_path("npz", rest)[0])
     keys = _list_keys(path)
     images_key = next((key for key in IMAGE_KEYS if key in keys), None)
     if images_key is None:
@@ -58,8 +58,8 @@ def make_npz_source(rest: str) -> Source:
 @contextlib.contextmanager
 def _open_archive(path: pathlib.Path) -> Iterator[np.lib.npyio.NpzFile]:
     """Open an npz archive for the block."""
-    # np.load leaves the file open if it turns out to be no archive.
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+    # NumPy leaves the file open if it turns out to be no archive.
+    with open(path, "rb") as file, open_arrays(file) as archive:
         yield archive
 
 
@@ -125,6 +125,10 @@ def _read_member(path: pathlib.Path, key: str) -> np.ndarray:
     """Read one array of an npz archive."""
     try:
         with _open_archive(path) as archive:
+            members = archive.zip.infolist() if archive.zip else []
+            size = sum(member.file_size for member in members if member.filename in (key, f"{key}.npy"))
+            if not fits_into_memory(size):  # a small file may unpack to any size
+                raise MemoryError(f"{size:,} bytes.")
             array = archive[key]
     except MemoryError as error:
         raise DataError(f"Expected {key} in {path} to fit into memory. Received: {error}") from error

@@ -10,42 +10,45 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, open_picture
+from tfvae.config import BAD_FILES
+from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, describe_damage, open_picture
 from tfvae.datasets.source import Arrays, Source, log_once, parse_options, split_path
 from tfvae.errors import DataError, UsageError, describe_unknown
+from tfvae.runtime.memory import check_count_fits
 
+WAY_OUT = "leave damaged pictures out with  --bad-files skip, which in a data set's name is folder:PATH,bad-files=skip"
 SUFFIXES = ".png .jpg .jpeg .jpe .jfif .webp .bmp .dib .gif .tif .tiff .pbm .pgm .ppm .pnm".split()
 FOLDER_OPTIONS = {"size": 64, "channels": 3}
 BAD_FILES_OPTION = "bad-files"
-BAD_FILES = ("refuse", "skip")
+MAX_SKIPPED, MAX_SKIPPED_SHARE = 3, 0.01  # without the option: whichever is more
 MAX_NAMED_FILES = 10
 ORDER_SEED = 131
+COPIES = 3  # of all pictures while they are joined and brought into order
 
-# Files that the latest load of a folder with bad_files="skip" left out: (path, reason).
+# Files that the latest load of a folder left out: (path, reason).
 skipped_files: list[tuple[str, str]] = []
 
 
-def make_folder_source(rest: str, bad_files: str = "refuse") -> Source:
+def make_folder_source(rest: str, bad_files: str | None = None) -> Source:
     """Make the source of 'folder:REST', where REST is 'PATH,size=64,channels=3'.
 
     Args:
-        rest: path and options; size=0 keeps the pictures' own size, which must be one for all; bad-files=skip
-            leaves damaged pictures out.
-        bad_files: where `rest` does not say it: 'refuse' raises an error for a damaged picture, 'skip' leaves it
-            out (see `skipped_files`).
+        rest: path and options; size=0 keeps the pictures' own size, which must be one for all; bad-files as below.
+        bad_files: what happens to damaged pictures, where `rest` does not say it: 'refuse' raises an error for the
+            first, 'skip' leaves all out (see `skipped_files`), None leaves out a few, 3 or 1 %, and refuses more.
 
     Raises:
         UsageError: no path, or a wrong option.
     """
-    path, items = split_path(rest, {**FOLDER_OPTIONS, BAD_FILES_OPTION: bad_files})
-    for item in [item for item in items if item.partition("=")[0] == BAD_FILES_OPTION]:
-        items.remove(item)
-        bad_files = item.partition("=")[2]
-        if bad_files not in BAD_FILES:
-            raise UsageError(f"Data set 'folder': {describe_unknown(BAD_FILES_OPTION, bad_files, BAD_FILES)}")
+    path, items = split_path("folder", rest, (*FOLDER_OPTIONS, BAD_FILES_OPTION))
+    choices = [item.partition("=")[2] for item in items if item.partition("=")[0] == BAD_FILES_OPTION]
+    if len(choices) > 1:
+        raise UsageError(f"Data set 'folder': expected {BAD_FILES_OPTION} once. Received: it twice.")
+    if choices and choices[0] not in BAD_FILES:
+        raise UsageError(f"Data set 'folder': {describe_unknown(BAD_FILES_OPTION, choices[0], BAD_FILES)}")
+    bad_files = choices[0] if choices else bad_files
+    items = [item for item in items if item.partition("=")[0] != BAD_FILES_OPTION]
     options = parse_options("folder", items, FOLDER_OPTIONS)
-    if not path:
-        raise UsageError("Expected folder:PATH. Received: no path.")
     root, size, channels = pathlib.Path(path), int(options["size"]), int(options["channels"])
     if channels not in (1, 3):
         raise UsageError(f"Data set 'folder': expected channels=1 or channels=3. Received: {channels}.")
@@ -53,7 +56,10 @@ def make_folder_source(rest: str, bad_files: str = "refuse") -> Source:
     def read(part: str) -> Arrays:
         return _read_folder(root, size, channels, bad_files)
 
-    return Source(("all",), read, f"pictures below {root}")
+    def get_class_names() -> tuple[str, ...]:
+        return tuple(list_pictures(root)[2])
+
+    return Source(("all",), read, f"pictures below {root}", get_class_names=get_class_names)
 
 
 def list_pictures(root: pathlib.Path) -> tuple[list[pathlib.Path], list[int], list[str]]:
@@ -109,13 +115,24 @@ def _walk_folder(root: pathlib.Path) -> tuple[list[pathlib.Path], collections.Co
     return paths, +others
 
 
-def _read_folder(root: pathlib.Path, size: int, channels: int, bad_files: str) -> Arrays:
-    """Decode all pictures below `root`, in a fixed random order."""
+def _read_folder(root: pathlib.Path, size: int, channels: int, bad_files: str | None) -> Arrays:
+    """Decode all pictures below `root`, in a fixed random order.
+
+    Raises:
+        DataError: more of them are damaged than `bad_files` allows.
+    """
     paths, labels, _ = list_pictures(root)
     # Decoded once for train, validation and test, unless a file changed in between.
     files = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
-    images, positions, damage = _decode_pictures(files, size, channels, bad_files)
+    images, positions, damage = _decode_pictures(files, size, channels, bad_files == "refuse")
     skipped_files[:] = damage
+    most = max(MAX_SKIPPED, int(MAX_SKIPPED_SHARE * len(paths)))
+    if bad_files is None and len(damage) > most:
+        first = "; ".join(f"{path}: {reason}" for path, reason in damage[:MAX_SKIPPED])
+        raise DataError(
+            f"Expected at most {most} of the {len(paths)} pictures below {root} to be damaged. "
+            f"Received: {len(damage)}, such as {first}. Remove them, or {WAY_OUT}."
+        )
     _report_skipped_files(root, damage, len(paths))
     # Files come sorted by class; a fixed shuffle makes the first N a fair sample.
     order = np.random.default_rng((ORDER_SEED, len(images))).permutation(len(images))
@@ -132,30 +149,34 @@ def _report_skipped_files(root: pathlib.Path, damage: Sequence[tuple[str, str]],
 
 @functools.lru_cache(maxsize=1)
 def _decode_pictures(
-    files: tuple[tuple[str, int, int], ...], size: int, channels: int, bad_files: str
+    files: tuple[tuple[str, int, int], ...], size: int, channels: int, refuses_damage: bool
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
     """Decode pictures and return images uint8 [N,H,W,C], the good files' positions, [(path, reason)] of the others.
 
     Args:
         files: (path, time of modification, bytes) of each picture; the latter two only tell copies in the cache apart.
+        refuses_damage: whether the first damaged picture is an error.
     """
     images: list[np.ndarray] = []
     positions: list[int] = []
     damage: list[tuple[str, str]] = []
+    if size:
+        check_count_fits(len(files), (size, size, channels), "pictures", COPIES)
     for position, (path, *_) in enumerate(files):
         try:
             with open(path, "rb") as file:
                 picture = open_picture(file, channels)
             image = convert_to_array(crop_centre_square(picture, size) if size else picture)
         except Exception as error:  # Pillow raises almost anything on damaged bytes
-            if bad_files == "refuse":
+            if refuses_damage:
                 raise DataError(
-                    f"Expected {path} to be a picture. Received: {error}; remove it, or leave such files out with "
-                    f"the option {BAD_FILES_OPTION}=skip, as in folder:PATH,{BAD_FILES_OPTION}=skip."
+                    f"Expected {path} to be a picture. Received: {describe_damage(error)}; remove it, or {WAY_OUT}."
                 ) from error
-            damage.append((path, str(error)))
+            damage.append((path, describe_damage(error)))
             continue
-        if images and image.shape != images[0].shape:
+        if not images:
+            check_count_fits(len(files), image.shape, "pictures", COPIES)
+        elif image.shape != images[0].shape:
             raise DataError(
                 f"Expected {path} to have the shape {images[0].shape} of the others, because size=0. "
                 f"Received: {image.shape}; give size=64, say."

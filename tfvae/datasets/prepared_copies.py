@@ -17,6 +17,7 @@ import numpy as np
 
 from tfvae.datasets.source import Arrays, Source, log
 from tfvae.errors import StorageError
+from tfvae.safety.array_files import open_arrays
 
 MANIFEST = "manifest.json"
 
@@ -72,9 +73,7 @@ def find_prepared_copy(key: str) -> tuple[Source | None, str]:
         return None, damage
 
     def read(part: str) -> Arrays:
-        images, labels = (
-            np.load(folder / f"{part}-{kind}.npy", mmap_mode="r", allow_pickle=False) for kind in ("images", "labels")
-        )
+        images, labels = (open_arrays(folder / f"{part}-{kind}.npy", in_place=True) for kind in ("images", "labels"))
         return images, labels
 
     def get_sha256() -> dict[str, str]:

@@ -126,6 +126,19 @@ def _call_user_function(
         raise DataError(
             f"Expected {base} to return a mapping with {EXPECTED_KEYS}. Received: a {type(result).__name__}."
         )
+    return read_mapping(base, result)
+
+
+def read_mapping(base: str, result: Mapping[str, Any]) -> tuple[dict[str, Arrays], bool]:
+    """Return checked arrays, {part: (images, labels)}, and whether there were labels.
+
+    Args:
+        base: what holds them, for messages.
+        result: the arrays by the keys of `LAYOUTS`.
+
+    Raises:
+        DataError: other keys, or arrays of another type or shape.
+    """
     layout = _select_layout(base, result)
     arrays = {part: _check_part(base, result, *keys) for part, keys in layout.items()}
     _check_same_form(base, arrays)
@@ -140,7 +153,7 @@ def _select_layout(base: str, result: Mapping[str, Any]) -> dict[str, tuple[str,
         if set(result) in (images_keys, images_keys | labels_keys):
             return layout
     keys = ", ".join(map(str, result)) or "nothing"
-    raise DataError(f"Expected {base} to return a mapping with {EXPECTED_KEYS}. Received: {keys}.")
+    raise DataError(f"Expected {base} to be a mapping with {EXPECTED_KEYS}. Received: {keys}.")
 
 
 def _check_part(base: str, result: Mapping[str, Any], images_key: str, labels_key: str) -> Arrays:

@@ -39,6 +39,7 @@ class Gaussian(LocationScaleLikelihood):
         sigma = check_choice("sigma", sigma, ("optimal", "shared", "per-image", "per-pixel"), number=True)
         super().__init__(sigma, **kwargs)
         self.link = check_choice("link", link, ("sigmoid", "linear"))
+        self.is_bounded = self.link == "sigmoid"
         self.is_fitted = sigma in ("optimal", "per-image")
         if self.is_fitted:
             frozen = {"shape": (), "trainable": False, "autocast": False}

@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from tfvae.distributions import densities
 from tfvae.distributions.densities import soft_clip_both_sides
 from tfvae.distributions.likelihood_base import Likelihood, LocationScaleLikelihood, check_choice
-from tfvae.errors import UsageError
+from tfvae.option_values import check_counts
 from tfvae.runtime import random_streams
 
 tfd = tfp.distributions
@@ -63,8 +63,7 @@ class LogisticMixture(Likelihood):
 
     def __init__(self, *, components: int = 5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not components >= 1:
-            raise UsageError(f"Expected components >= 1. Received: {components!r}.")
+        check_counts(components=components)
         self.components = int(components)
         self.outputs_per_channel = 3 * self.components
 

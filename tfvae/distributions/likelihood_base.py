@@ -12,13 +12,14 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae import specs
 from tfvae.distributions.densities import soft_clip, soft_clip_both_sides
 from tfvae.errors import UsageError, describe_unknown
 from tfvae.runtime import random_streams
+from tfvae.runtime.saveable_parts import SaveablePart
 
 tfd = tfp.distributions
 
@@ -36,7 +37,7 @@ def check_choice(name: str, value: Any, words: Collection[str], number: bool = F
     raise UsageError(describe_unknown(name + " (unless a number > 0)" * number, value, words))
 
 
-class Likelihood(keras.layers.Layer):
+class Likelihood(SaveablePart):
     """Base of the likelihoods; a subclass defines `kind`, `outputs_per_channel` and `pixel_distribution`.
 
     `kind` is what is scored: "binary" data {0, 1}, a "continuous" density on [0, 1], or a "discrete" mass on the 256
@@ -53,8 +54,12 @@ class Likelihood(keras.layers.Layer):
     kind = "continuous"
     outputs_per_channel = 1
     event_rank = 3  # axes of one image in the sample space of `distribution`
+    is_bounded = True  # whether pixels lie in [0, 1]; else they are any real numbers
 
     def __init__(self, *, image_shape: tuple[int, ...], **kwargs: Any) -> None:
+        for name in kwargs.keys() - {"name", "trainable"}:
+            known = ["image_shape", *specs.list_keyword_options(type(self))]
+            raise UsageError(describe_unknown(f"an option of {type(self).__name__}", name, known))
         super().__init__(dtype="float32", **kwargs)
         self.image_shape = tuple(image_shape)
         self.built = True

@@ -10,8 +10,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.distributions.terms import average_over_samples, compute_normal_kl
-from tfvae.errors import UsageError
+from tfvae.option_values import check_counts
 from tfvae.runtime import random_streams
+from tfvae.runtime.saveable_parts import SaveablePart
 
 tfd = tfp.distributions
 
@@ -19,7 +20,7 @@ tfd = tfp.distributions
 Encoder = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-class Prior(keras.layers.Layer):
+class Prior(SaveablePart):
     """Base of the priors; a subclass gives `distribution` and `sample`, and `kl` where it has a closed form.
 
     Args:
@@ -83,8 +84,7 @@ class Mixture(Prior):
 
     def __init__(self, *, components: int = 10, latent: int, image_shape: tuple[int, ...], seed: int) -> None:
         super().__init__(latent=latent, image_shape=image_shape, seed=seed)
-        if not components >= 1:
-            raise UsageError(f"Expected components >= 1. Received: components={components}.")
+        check_counts(components=components)
         self.components = int(components)
         self.create_weights(image_shape, seed)
 

@@ -33,6 +33,10 @@ class Terms(NamedTuple):
     condition: Any = None  # [B]  the label, beta or kappa that the model is conditioned on, if any
     extra: Any = None  # what a subclass's own `terms` adds for its objective
 
+    def __repr__(self) -> str:
+        shapes = {name: getattr(value, "shape", None) for name, value in self._asdict().items() if value is not None}
+        return f"Terms({', '.join(name if shape is None else f'{name} {shape}' for name, shape in shapes.items())})"
+
 
 def average_over_samples(values: tf.Tensor) -> tf.Tensor:
     """Return the mean over the samples of z: [K, B] -> [B]."""

@@ -108,13 +108,15 @@ def score_images(
         {elbo, bound, rate, distortion, sq_err: [N]; violations: [J, N] of a model with J constraints}, float64.
 
     Raises:
-        UsageError: samples < 1.
+        UsageError: samples < 1, or labels that the model does not have.
 
     Example:
         >>> score_images(model, images, samples=100)["bound"].mean()  # doctest: +SKIP
     """
     if samples < 1:
         raise UsageError(f"Expected samples >= 1. Received: {samples}.")
+    if labels is not None and model.condition is not None and model.condition.uses_labels:
+        model.condition.check_values(labels, len(images))  # a compiled program cannot look at them
     scorer, parts = BatchScorer(model, xla), []
     for start in range(0, len(images), IMAGES_PER_BATCH):
         batch_seed = random_streams.fold_in(random_streams.fold_in((seed, 0), SeedStream.IMPORTANCE_SAMPLES), start)

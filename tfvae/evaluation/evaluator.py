@@ -17,11 +17,22 @@ from tfvae.evaluation.latent_metrics import measure_active_units, measure_margin
 from tfvae.evaluation.likelihood_metrics import measure_constraints, measure_likelihood, measure_rate_and_distortion
 from tfvae.evaluation.sample_distances import check_sample_count, measure_sample_quality
 from tfvae.models import latent_statistics
+from tfvae.models.input_checks import check_count
 from tfvae.runtime import files
+from tfvae.runtime.memory import check_count_fits
+from tfvae.schemas import COUNT, FLAG, AnyOf, Constant, ListOf, Number, Record
 from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.training.run_folder import Run, open_run
 
 SPLITS = ("train", "validation", "test")
+_SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active_units")
+# What a file of results has to be before it is believed.
+RESULTS = Record(
+    dict.fromkeys(_SCORES, AnyOf((Constant((None,)), Number()), "a number or null"))
+    | {"images": COUNT, "constraints": ListOf(Record({"met": FLAG}, others=True))},
+    others=True,
+)
 
 
 def load_evaluation_split(run: Run, split: str, limit: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +47,7 @@ def load_evaluation_split(run: Run, split: str, limit: int) -> tuple[np.ndarray,
     """
     if split not in SPLITS:
         raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
-    images, labels = (array[: limit or None] for array in trainer.load_split(run.config, split))
+    images, labels = (array[: limit or None] for array in load_run_split(run, split))
     if not len(images):
         raise UsageError(f"Expected images in split {split!r}. Received: none (validation={run.config.validation}).")
     return images, labels
@@ -77,13 +88,16 @@ def evaluate(
         >>> tfvae.evaluate("runs/latest", samples=1000)["nll"]  # doctest: +SKIP
     """
     begun = time.perf_counter()
+    samples, limit = check_count("samples", samples, 1), check_count("limit", limit, 0)
+    seed, pictures = check_count("seed", seed, 0), check_count("pictures", pictures, 0)
     run = open_run(run)
     config, model = run.config, trainer.load_run(run, trust_code=trust)
     images, labels = load_evaluation_split(run, split, limit)
     if pictures:  # what may be missing is reported before anything takes long
         check_sample_count(pictures, len(images))
+        check_count_fits(pictures, model.image_shape, "samples")
         features = load_extractor(extractor, config.dataset, config.raw_dir, trust, say)
-    train_images, train_labels = trainer.load_split(config, "train")
+    train_images, train_labels = load_run_split(run, "train")
     scores = score_images(model, images, samples, seed, labels=labels, xla=config.xla)
     training_mse = measure_training_mse(model, train_images, seed, train_labels, config.xla)
     mean, log_stddev = latent_statistics.encode_images(model, images, labels)
@@ -92,7 +106,7 @@ def evaluate(
     return {
         **{"run": str(run.path), "split": split, "images": len(images), "samples": samples},
         **means,
-        **measure_active_units(model, mean, log_stddev),
+        **measure_active_units(model, mean, log_stddev, means),
         **measure_marginal_kl(model, mean, log_stddev, means, seed),
         **measure_mmd(model, images, labels, seed),
         **measure_factors(config.dataset, mean, labels, seed),

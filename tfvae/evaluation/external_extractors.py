@@ -15,8 +15,9 @@ import tensorflow as tf
 from tfvae.errors import DataError, IntegrityError, UsageError
 from tfvae.evaluation.feature_extractors import apply_in_batches, train_or_load_extractor
 from tfvae.evaluation.sample_distances import FeatureExtractor
-from tfvae.exporting import loading, savedmodel
-from tfvae.exporting.safety import escape_text
+from tfvae.exporting import savedmodel
+from tfvae.safety.image_features import SavedModelFeatures
+from tfvae.safety.model_loading import copy_privately
 
 WEIGHTS = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 WEIGHTS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"  # as keras.applications checks it
@@ -30,16 +31,13 @@ class FunctionExtractor:
         name: as it stands in the names of metrics.
         function: float32 images [B, H, W, C] -> features [B, D].
         images_at_once: the largest B.
-        owner: an object that must live as long as the function.
 
     Example:
         >>> FunctionExtractor("brightness", lambda x: tf.reduce_mean(x, axis=[1, 2]))(images)  # doctest: +SKIP
     """
 
-    def __init__(
-        self, name: str, function: Callable[[tf.Tensor], tf.Tensor], images_at_once: int = 500, owner: Any = None
-    ) -> None:
-        self.name, self.function, self.images_at_once, self.owner = name, function, images_at_once, owner
+    def __init__(self, name: str, function: Callable[[tf.Tensor], tf.Tensor], images_at_once: int = 500) -> None:
+        self.name, self.function, self.images_at_once = name, function, images_at_once
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, None]:
         """Return features [N, D], and None for logits, of images [N, H, W, C], uint8 or float in [0, 1]."""
@@ -68,9 +66,12 @@ def load_inception() -> FunctionExtractor:
             '"import keras; keras.applications.InceptionV3(include_top=False)"  where there is a network and copy the '
             "file there, or give --extractor a SavedModel, or lenet."
         )
-    if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != WEIGHTS_MD5:
-        raise IntegrityError(f"Expected Keras' weights of Inception v3 in {path}. Received: another file, or damage.")
-    network = keras.applications.InceptionV3(include_top=False, pooling="avg", weights=str(path))
+    with copy_privately(path) as copy:
+        if hashlib.md5(copy.read_bytes(), usedforsecurity=False).hexdigest() != WEIGHTS_MD5:
+            raise IntegrityError(
+                f"Expected Keras' weights of Inception v3 in {path}. Received: another file, or damage."
+            )
+        network = keras.applications.InceptionV3(include_top=False, pooling="avg", weights=str(copy))
 
     @tf.function(autograph=False, reduce_retracing=True)
     def compute_features(x: tf.Tensor) -> tf.Tensor:
@@ -87,39 +88,29 @@ def load_savedmodel_extractor(path: str | pathlib.Path, trust: bool = False) -> 
     Args:
         path: its ``serving_default`` takes float32 images [B, H, W, C] in [0, 1] and has one output; of an output of
             more than two axes the others are flattened.
-        trust: load a SavedModel that tfvae cannot vouch for.
+        trust: load a SavedModel that may do more than compute.
 
     Raises:
-        UsageError: there is no such folder.
-        UntrustedError: without `trust`, as `tfvae.load`.
-        DataError: the SavedModel is not of this form.
+        UsageError: there is no such folder, or its model does not fit images.
+        UntrustedError: it may do more than compute, and `trust` is False.
+        DataError: TensorFlow cannot load it.
     """
-    folder = savedmodel.find_savedmodel(path)
-    if folder is None:
+    if savedmodel.find_savedmodel(path) is None:
         raise UsageError(f"Expected --extractor lenet, inception or the folder of a SavedModel. Received: {path}.")
-    if not trust:
-        loading.check_trusted(folder)
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures["serving_default"]
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise DataError(f"Expected {folder} to load, with serving_default. Received: {escape_text(error)}.") from None
-    (input_name, spec), *others = signature.structured_input_signature[1].items()
-    outputs = list(signature.structured_outputs)
-    if others or len(outputs) != 1 or spec.dtype != tf.float32 or spec.shape.rank != 4:
-        raise DataError(
-            f"Expected serving_default of one float32 [N, H, W, C], with one output. Received: {folder} with {spec} "
-            f"and {len(outputs)} outputs."
-        )
+    compute_features = SavedModelFeatures(path, trust)
+    folder = compute_features.folder
 
-    def compute_features(x: tf.Tensor) -> tf.Tensor:
-        if not spec.shape.is_compatible_with(x.shape):
-            raise DataError(f"Expected images of shape {spec.shape[1:]} for {folder}. Received: {x.shape[1:]}.")
-        return tf.reshape(signature(**{input_name: x})[outputs[0]], [len(x), -1])
+    def compute_rows(x: tf.Tensor) -> tf.Tensor:
+        features = compute_features(x)
+        if len(features) != len(x) or not tf.reduce_all(tf.math.is_finite(features)):
+            raise UsageError(
+                f"Expected {folder} to return a row of finite numbers for each image. Received: "
+                f"{len(features)} rows for {len(x)} images{'' if len(features) != len(x) else ', NaN or infinity'}."
+            )
+        return tf.reshape(features, [len(x), -1])
 
     name = folder.parent.name if folder.name.isdigit() else folder.name
-    # the signature lives only as long as the object that it came from
-    return FunctionExtractor(name, compute_features, owner=loaded)
+    return FunctionExtractor(name, compute_rows)
 
 
 def load_extractor(
@@ -135,7 +126,7 @@ def load_extractor(
         spec: ``lenet`` (a classifier of the data set's labels), ``inception``, or the path of a SavedModel.
         dataset: as in the settings of a run.
         raw_dir: folder with the data set's original files; None: TFVAE_RAW_DIR.
-        trust: load a SavedModel that tfvae cannot vouch for.
+        trust: load a SavedModel that may do more than compute.
         say: called with a line before a network is trained.
 
     Example:

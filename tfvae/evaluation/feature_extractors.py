@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfvae import datasets
 from tfvae.errors import DataError
 from tfvae.runtime import files
+from tfvae.safety.model_loading import load_keras_model
 
 EPOCHS, BATCH_SIZE, FEATURES = 3, 128, 64
 LEARNING_RATE = 2e-3
@@ -114,7 +115,7 @@ def train_or_load_extractor(
     path = find_extractor_cache() / f"{name}-{datasets.fingerprint(images)[:16]}-{RECIPE_VERSION}.keras"
     if path.exists():
         try:
-            return ClassifierExtractor(name, keras.models.load_model(path))
+            return ClassifierExtractor(name, load_keras_model(path))
         except Exception as error:  # Keras raises almost anything on damaged files
             say(f"{path} cannot be read ({type(error).__name__}): training it anew")
     say(f"training the feature extractor {name}, once ({EPOCHS} epochs)")

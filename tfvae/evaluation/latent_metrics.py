@@ -26,17 +26,23 @@ def has_standard_normal_prior(model: VAE) -> bool:
     return type(model.prior) is Normal
 
 
-def measure_active_units(model: VAE, mean: np.ndarray, log_stddev: np.ndarray) -> dict[str, Any]:
+def measure_active_units(
+    model: VAE, mean: np.ndarray, log_stddev: np.ndarray, errors: Mapping[str, float]
+) -> dict[str, Any]:
     """Return how many latent dimensions are in use; by their KL, too, where the prior is N(0, I).
 
     Args:
         mean, log_stddev: [N, L] of q(z|x), see `latent_statistics.encode_images`.
+        errors: the means over these images of sq_err and mean_picture_error.
     """
     results = {"active_units": latent_statistics.count_active_units(mean), "latent": model.arch.latent}
     if not has_standard_normal_prior(model):
         return results
     return results | latent_statistics.report_collapse(
-        mean, latent_statistics.compute_kl_per_dimension(mean, log_stddev)
+        mean,
+        latent_statistics.compute_kl_per_dimension(mean, log_stddev),
+        errors["sq_err"],
+        errors["mean_picture_error"],
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tfvae.distributions.densities import compute_gaussian_distortion
 from tfvae.evaluation.bounds import measure_bits_per_dim
 from tfvae.evaluation.confidence_intervals import estimate_mean, flatten_estimates
-from tfvae.evaluation.reconstruction_quality import measure_reconstruction_errors
+from tfvae.evaluation.reconstruction_quality import measure_mean_picture_error, measure_reconstruction_errors
 from tfvae.models.vae import VAE
 from tfvae.runtime.constraint_band import TOLERANCE
 
@@ -73,7 +73,7 @@ def measure_rate_and_distortion(
             "sq_err": scores["sq_err"],
             **measure_reconstruction_errors(model, images, labels),
         }
-    )
+    ) | {"mean_picture_error": measure_mean_picture_error(model, images)}
 
 
 def measure_constraints(model: VAE, scores: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfvae.evaluation.metric_types import GROUPS, Metric, MetricValue
 from tfvae.evaluation.metrics import METRICS
-from tfvae.runtime.tables import format_cell, format_markdown, format_table
+from tfvae.runtime.tables import format_cell, format_markdown, format_table, wrap_text
 
 MAX_NUMBERS_OF_LIST = 8
 
@@ -65,11 +65,12 @@ def format_constraint(constraint: Mapping[str, Any]) -> tuple[str, str, str, str
     return f"  {constraint['text']}", met, "", f"violation {constraint['violation']:+.4g}"
 
 
-def format_metrics(results: Mapping[str, Any]) -> str:
-    """Return the text that `tfvae evaluate` prints: aligned columns below one line that says what was measured.
+def format_metrics(results: Mapping[str, Any], width: int | None = None) -> str:
+    """Return the text that `tfvae evaluate` prints: aligned columns below a sentence that says what was measured.
 
     Args:
         results: the dict that `evaluate` returns.
+        width: how many letters a line may have; None: any number.
 
     Example:
         >>> print(format_metrics(tfvae.evaluate("runs/latest")))  # doctest: +SKIP
@@ -78,13 +79,14 @@ def format_metrics(results: Mapping[str, Any]) -> str:
         f"{results['run']}: {results['images']} images of the {results['split']} split, K={results['samples']}; "
         f"95% intervals; {results['seconds']} s"
     )
+    head = head if width is None else "\n".join(wrap_text(head, width))
     metric_values, rows = read_metric_values(results), []
     for group in GROUPS:
         if members := [metric_value for metric_value in metric_values if metric_value.metric.group == group]:
             rows += [(group, "", "", ""), *(format_metric_value(member, results) for member in members)]
     if results["constraints"]:
         rows += [("constraints", "", "", ""), *map(format_constraint, results["constraints"])]
-    return head + "\n" + format_table(rows)
+    return head + "\n" + format_table(rows, width)
 
 
 def format_metric_reference() -> str:

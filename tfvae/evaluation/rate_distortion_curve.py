@@ -18,9 +18,11 @@ from tfvae.runtime.random_streams import SeedStream, SeedWord
 from tfvae.runtime.tables import format_csv
 from tfvae.training import trainer
 from tfvae.training.engine import uses_xla
+from tfvae.training.run_data import load_run_split
 from tfvae.training.run_folder import Run, open_run
 
 IMAGES_AT_ONCE = 200
+MAX_POINTS = 1000  # of a curve
 
 
 def measure_rate_distortion_curve(
@@ -48,13 +50,15 @@ def measure_rate_distortion_curve(
         [0, 1]); for kappa also ``off``, the relative difference of sq_err from kappa^2.
 
     Raises:
-        UsageError: the model was not trained with condition=beta:... or kappa:...
+        UsageError: the model was not trained with condition=beta:... or kappa:..., or too many points.
 
     Example:
         >>> measure_rate_distortion_curve("runs/latest", points=3)  # doctest: +SKIP
     """
+    if points > MAX_POINTS:
+        raise UsageError(f"Expected at most {MAX_POINTS:,} points. Received: {points:,}.")
     run, model, condition = open_range_conditioned_run(run, trust)
-    images = trainer.load_split(run.config, split)[0]
+    images = load_run_split(run, split)[0]
     images = images[: limit or None]
     measure_batch = tf.function(
         lambda x, value, index: model.metric_columns(
@@ -115,7 +119,7 @@ def draw_codes_along_range(
         UsageError: the model was not trained with condition=beta:... or kappa:...
     """
     run, model, condition = open_range_conditioned_run(run, trust)
-    images, labels = (array[:limit] for array in trainer.load_split(run.config, split))
+    images, labels = (array[:limit] for array in load_run_split(run, split))
     values = np.geomspace(condition.low, condition.high, points)
     posteriors = [[part.numpy() for part in model.encode(tf.constant(images), float(value))] for value in values]
     variances = [mean.var(0) for mean, _ in posteriors]

@@ -1,4 +1,4 @@
-"""SSIM and PSNR of reconstructions g(E q(z|x)), image by image."""
+"""SSIM and PSNR of reconstructions g(E q(z|x)), image by image, and the error of the mean picture beside them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,23 @@ def compute_ssim(x: np.ndarray, g: np.ndarray) -> np.ndarray | None:
     return tf.image.ssim(
         tf.constant(x, tf.float32), tf.constant(g, tf.float32), 1.0, SSIM_WINDOW, filter_sigma=1.5, k1=0.01, k2=0.03
     ).numpy()
+
+
+def measure_mean_picture_error(model: VAE, images: np.ndarray) -> float:
+    """Return the squared error of the images' mean picture: what a decoder attains that knows nothing of x.
+
+    Args:
+        images: [N, H, W, C].
+
+    Returns:
+        The sum over pixels in [0, 1], the mean over the images: the images' total variance.
+    """
+    total, squares = np.zeros(images.shape[1:]), 0.0
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        x = model.prepare_pixels(tf.constant(images[start : start + IMAGES_AT_ONCE]), (0, 0)).numpy()
+        total += x.sum(axis=0, dtype=np.float64)
+        squares += float(np.square(x, dtype=np.float64).sum())
+    return squares / len(images) - float(np.square(total / len(images)).sum())
 
 
 def measure_reconstruction_errors(

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfvae.experiments.tuning import SQUARED_ERROR
 from tfvae.plots import curves, grids
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 KAPPA = 0.6 * math.sqrt(32)
@@ -40,7 +40,7 @@ def run(lab):
     rows = [build_row(lab, label, one) for label, one in runs.items()]
     lab.add_table("models", rows, "Test images")
     lab.add_text("The published column 'Marginal KL' is a mean KL: compare it with ours of that name.")
-    x = tf.constant(trainer.load_split(runs["GECO"].config, "test")[0][:20], tf.float32) / 255
+    x = tf.constant(load_run_split(runs["GECO"], "test")[0][:20], tf.float32) / 255
     for label, one in runs.items():
         model, stem = load.load(one.path), label.split()[0].lower()
         path = grids.draw_pair_grid(

@@ -8,7 +8,7 @@ steps and 32 channels, 10,000 training images, batch 64, Adam 2e-3, 12 epochs; G
 import tensorflow as tf
 
 from tfvae.plots import curves, grids
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 KAPPA = 4.0
@@ -67,7 +67,7 @@ def add_pictures(lab, label, one):
     """Add samples and reconstructions of a run."""
     model, stem = load.load(one.path), label.split(",")[0].lower()
     lab.add_samples(one, f"{stem}-samples.png", f"{label}: samples", count=64, columns=16)
-    x = tf.constant(trainer.load_split(one.config, "test")[0][:10], tf.float32) / 255
+    x = tf.constant(load_run_split(one, "test")[0][:10], tf.float32) / 255
     path = grids.draw_pair_grid(
         x.numpy(), model.reconstruct(x, (1, 1)).numpy(), lab.build_path(f"{stem}-reconstructions.png")
     )

@@ -13,7 +13,7 @@ import numpy as np
 from tfvae.models import latent_views as pictures_of
 from tfvae.plots import grids
 from tfvae.reports import run_figures
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 CONVDRAW = "convdraw:steps={},hidden=32,latent=2"
@@ -152,7 +152,7 @@ def train_with_parts(lab):
     for part, one in lab.train_runs(settings_by_part).items():
         scores = lab.evaluate_run(one, limit=IMAGES)
         rows.append({"shown": part, "-ELBO": -scores["elbo"], "rate": scores["rate"]})
-        images = trainer.load_split(one.config, "test")[0][:8].astype(np.float32) / 255
+        images = load_run_split(one, "test")[0][:8].astype(np.float32) / 255
         model = load.load(one.path)
         path = run_figures.draw_completions(
             images, pictures_of.complete_images(model, images, 8), lab.build_path(PARTS[part])

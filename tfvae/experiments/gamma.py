@@ -15,8 +15,8 @@ from tfvae.evaluation.bounds import IMAGES_PER_BATCH, BatchScorer
 from tfvae.experiments import square
 from tfvae.experiments.tuning import SQUARED_ERROR
 from tfvae.plots import curves
-from tfvae.plots.style import COLOURS, SMALL, create_figure, save_figure, style_axes
-from tfvae.training import trainer
+from tfvae.plots.style import COLOURS, add_legend_below, create_figure, save_figure, style_axes
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=32", "schedule": "cosine", "epochs": 20}
@@ -191,7 +191,7 @@ def evaluate_along_line(one, other, images):
 
 def add_slices(lab, runs):
     """Add the loss along lines between trained weights, as gamma varies."""
-    images = trainer.load_split(runs["optimal gamma, seed 0"].config, "test")[0][:SLICE_IMAGES]
+    images = load_run_split(runs["optimal gamma, seed 0"], "test")[0][:SLICE_IMAGES]
     images = images[: len(images) // IMAGES_PER_BATCH * IMAGES_PER_BATCH]
     ends = {
         "from learnt to learnt, another seed": ("optimal gamma, seed 0", "optimal gamma, seed 1"),
@@ -238,13 +238,8 @@ def draw_slices(lines, path):
             ax.plot(LINE_POSITIONS, heights, color=colour, linewidth=1.8, label=f"gamma {gamma:g}")
             low = find_minima(heights)
             ax.plot(LINE_POSITIONS[low], heights[low], "o", markersize=5, color=colour)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside lower left",
-        ncols=len(GAMMAS),
-        fontsize=SMALL,
-        frameon=False,
-    )
+    handles, texts = axes[0, 0].get_legend_handles_labels()
+    add_legend_below(figure, dict(zip(texts, handles)))
     return save_figure(figure, path)
 
 

@@ -16,7 +16,7 @@ from tfvae.experiments.second_stage_samples import FEATURES, FIXED, MODELS, PICT
 from tfvae.models import latent_statistics
 from tfvae.models import latent_views as decoding
 from tfvae.plots import grids
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 DRAWS = 500  # of the prior, for the pictures
@@ -73,7 +73,7 @@ def read_noise_variance(one):
 def decode_prior_draws(lab, one):
     """Decode draws of the prior; return {g, optimum, overlap, log_ratio, gap} at each."""
     model = load.load(one.path)
-    images = trainer.load_split(one.config, "train")[0]
+    images = load_run_split(one, "train")[0]
     mean, log_stddev = latent_statistics.encode_images(model, images)
     z = np.random.default_rng(5).standard_normal((DRAWS, mean.shape[1]))
     x = images.reshape(len(images), -1).astype(np.float32) / 255

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfvae.distributions.densities import compute_gaussian_distortion
 from tfvae.experiments.tuning import SQUARED_ERROR
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 FIXED = {"dataset": "fashion_mnist", "arch": "mlp:widths=512-256,latent=200", "epochs": 40}
@@ -75,7 +75,7 @@ def compute_total_variation(images):
 
 def measure_sharpness(runs):
     """Return {label: total variation of samples of the prior, over that of test images}."""
-    test = trainer.load_split(runs[ELBO].config, "test")[0][:SHARPNESS_SAMPLES] / 255
+    test = load_run_split(runs[ELBO], "test")[0][:SHARPNESS_SAMPLES] / 255
     return {
         label: compute_total_variation(load.load(one.path).sample(SHARPNESS_SAMPLES, (1, 0)).numpy())
         / compute_total_variation(test)

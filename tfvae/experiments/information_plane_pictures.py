@@ -17,7 +17,7 @@ from tfvae.experiments.information_plane_models import (
 from tfvae.models import latent_views
 from tfvae.plots import curves, grids
 from tfvae.runtime import random_streams
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 
@@ -25,7 +25,7 @@ def add_images(lab, results):
     """Add figures 4 and 5: reconstructions, and the same codes decoded by each model."""
     labels = [*map(name_geco, KAPPAS), HALF, ELBO]
     models = {label: load.load(results.runs[label].path) for label in labels}
-    x = tf.constant(trainer.load_split(results.runs[ELBO].config, "test")[0][:IMAGES_PER_ROW], tf.float32) / 255
+    x = tf.constant(load_run_split(results.runs[ELBO], "test")[0][:IMAGES_PER_ROW], tf.float32) / 255
     board = [x.numpy(), *(model.reconstruct(x, (1, 1)).numpy() for model in models.values())]
     path = grids.draw_image_grid(
         np.concatenate(board),

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfvae.experiments.tuning import SQUARED_ERROR
 from tfvae.plots import curves, grids, planes
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 EPSILONS = (5.0, 10.0, 20.0)
@@ -81,7 +81,7 @@ def add_pictures(lab, bound, fixed):
             {k: v.rows for k, v in bound.items()}, column, lab.build_path(f"{column}.png"), log=log
         )
         lab.add_picture(path, f"{column} over the epochs under the bound")
-    x = tf.constant(trainer.load_split(next(iter(bound.values())).config, "test")[0][:IMAGES_PER_ROW], tf.float32) / 255
+    x = tf.constant(load_run_split(next(iter(bound.values())), "test")[0][:IMAGES_PER_ROW], tf.float32) / 255
     board = [x.numpy(), *(load.load(one.path).reconstruct(x, (1, 1)).numpy() for one in bound.values())]
     path = grids.draw_image_grid(
         np.concatenate(board), lab.build_path("reconstructions.png"), IMAGES_PER_ROW, row_labels=["test images", *bound]

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from tfvae.experiments import latent_sizes
 from tfvae.models import latent_views
 from tfvae.plots import grids, latent_figures
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 WEIGHTS = (1.0, 5.0, 10.0, 40.0)
@@ -103,7 +103,7 @@ def add_traversals(lab, shapes, scores):
     best = max(scores, key=lambda row: row["MIG"])["KL weight, seed"]
     for label in dict.fromkeys((f"1, seed {SEEDS[0]}", best)):
         model = load.load(shapes[label].path)
-        images = trainer.load_split(shapes[label].config, "test")[0][:500] / np.float32(255)
+        images = load_run_split(shapes[label], "test")[0][:500] / np.float32(255)
         dims = latent_views.find_active_dimensions(model, images, 6)
         kl = model.kl_per_dimension(images).numpy()
         board = latent_views.traverse(model, images[0], dims, steps=STEPS)

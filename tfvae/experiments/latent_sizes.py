@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfvae.experiments.second_stage_samples import PICTURES
 from tfvae.plots import grids
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 SIZES = (2, 10, 25, 50)
@@ -27,7 +27,7 @@ def run(lab):
     samples = {label: load.load(one.path).sample(500, (1, 0)).numpy() for label, one in runs.items()}
     rows = [build_row(lab, label, one, samples[label]) for label, one in runs.items()]
     lab.add_table("sizes", rows, "Samples and reconstructions, by the size of the latent space")
-    of_test = measure_greyness(trainer.load_split(next(iter(runs.values())).config, "test")[0] / 255.0)
+    of_test = measure_greyness(load_run_split(next(iter(runs.values())), "test")[0] / 255.0)
     lab.add_text(
         "'grey' is the mean of 4 x (1 - x) over the pixels of 500 samples (mean images), 0 if all are black or "
         f"white; of the test images it is {of_test:.3f}."
@@ -66,7 +66,7 @@ def add_pictures(lab, runs, samples):
     board = np.concatenate([images[: 2 * COLUMNS] for images in samples.values()])
     path = grids.draw_image_grid(board, lab.build_path("samples.png"), COLUMNS, row_labels=labels, group=2)
     lab.add_picture(path, "Samples, mean images, two rows of each size")
-    images = trainer.load_split(next(iter(runs.values())).config, "test")[0][:COLUMNS]
+    images = load_run_split(next(iter(runs.values())), "test")[0][:COLUMNS]
     x = tf.constant(images, tf.float32) / 255
     reconstructions = [load.load(one.path).reconstruct(x, (1, 1)).numpy() for one in runs.values()]
     path = grids.draw_image_grid(

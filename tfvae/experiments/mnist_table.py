@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfvae.experiments.tuning import SQUARED_ERROR, interpolate_kl, tune_beta
 from tfvae.plots import curves, grids
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 KAPPA = 4.0
@@ -73,7 +73,7 @@ def build_row(lab, label, one):
 
 def add_pictures(lab, runs):
     """Add reconstructions, samples and traces."""
-    images = trainer.load_split(runs["GECO"].config, "test")[0][:20]
+    images = load_run_split(runs["GECO"], "test")[0][:20]
     x = tf.constant(images, tf.float32) / 255
     for name in MODELS:
         model, stem = load.load(runs[name].path), name.replace(" ", "-").replace("+", "-").lower()

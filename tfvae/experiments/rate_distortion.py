@@ -13,7 +13,7 @@ from tfvae.evaluation.rate_distortion_curve import draw_codes_along_range, measu
 from tfvae.models.latent_statistics import ACTIVE_VARIANCE
 from tfvae.plots import scatter
 from tfvae.plots.planes import draw_information_plane, find_lower_hull
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 ARCH = "mlp:widths=512-256,latent=32"
@@ -141,7 +141,7 @@ def add_beta_verdicts(lab, rows, curve):
 
 def add_alignment_verdict(lab, runs):
     """Test if a latent dimension means the same at every beta: in one model, and in five of the same first weights."""
-    images = trainer.load_split(runs["conditioned on beta"].config, "test")[0][:POSTERIOR_IMAGES]
+    images = load_run_split(runs["conditioned on beta"], "test")[0][:POSTERIOR_IMAGES]
     conditioned_means, single_means = [], []
     for beta in BETAS:
         conditioned_means.append(encode_means(runs["conditioned on beta"], images, float(beta)))

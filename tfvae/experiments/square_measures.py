@@ -6,7 +6,7 @@ from scipy.spatial import procrustes
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
-from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.zoo import load
 
 NEIGHBOURS = 10
@@ -44,7 +44,7 @@ def decode_points(model, z):
 def measure_run(one):
     """Return what is drawn and measured of a run, for the test points."""
     model = load.load(one.path)
-    points, labels = trainer.load_split(one.config, "test")
+    points, labels = load_run_split(one, "test")
     mean, stddev = (part.numpy() for part in model.encode(points))
     codes = mean + stddev * np.random.default_rng(0).standard_normal(mean.shape)
     reconstructions = decode_points(model, mean)

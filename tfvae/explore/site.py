@@ -13,9 +13,8 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Response
 
 from tfvae.errors import DataError, TfvaeError, UsageError
-from tfvae.exporting.safety import escape_text
-from tfvae.exporting.savedmodel import MANIFEST
-from tfvae.runtime import files
+from tfvae.exporting.export_manifest import read_manifest
+from tfvae.safety.foreign_text import escape_text
 
 PAGE_FOLDER = pathlib.Path(__file__).parent / "page"
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -30,7 +29,7 @@ HEADERS = {
 
 
 class Site:
-    """A WSGI app: the page, `model.json`, and all else to `backend`.
+    """A WSGI app: the page, `model.json`, `healthz`, and all else to `backend`.
 
         site = Site(ModelServer(folder, "digits", 1), "digits")
 
@@ -50,10 +49,11 @@ class Site:
         self.backend = backend
         rules = [Rule("/", endpoint="index.html", methods=["GET"])]
         rules += [Rule(f"/{path.name}", endpoint=path.name, methods=["GET"]) for path in sorted(PAGE_FOLDER.iterdir())]
-        self.url_map = Map([*rules, Rule("/model.json", endpoint="model.json", methods=["GET"])])
+        rules += [Rule(f"/{path}", endpoint=path, methods=["GET"]) for path in ("model.json", "healthz")]
+        self.url_map = Map(rules)
         metadata = read_json_response(Client(backend).get(f"/v1/models/{name}/metadata"))
         content = {"name": name, "about": about, "condition": find_condition(metadata, condition)}
-        self.generated_files = {"model.json": json.dumps(content).encode()}
+        self.generated_files = {"model.json": json.dumps(content).encode(), "healthz": b'{"status": "ok"}'}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request, as WSGI has it."""
@@ -69,21 +69,20 @@ class Site:
 def describe_model(folder: pathlib.Path) -> str:
     """Return a sentence on a SavedModel, from the manifest that `tfvae export` wrote; "" if there is none."""
     try:
-        manifest = files.read_json(folder / MANIFEST)
+        manifest = read_manifest(folder)
         config, parts = manifest["config"], manifest["parts"]
         settings = f"{config['objective']} on {config['dataset']}, {parts['arch']}"
         return f"{settings}, likelihood {parts['likelihood']}, prior {parts['prior']}, epoch {manifest['epoch']}"
-    except (TfvaeError, KeyError, TypeError):
+    except (TfvaeError, KeyError):
         return ""
 
 
 def read_condition_entry(folder: pathlib.Path) -> dict[str, Any] | None:
     """Return the entry `condition` of a SavedModel's manifest; None if it has none."""
     try:
-        entry = files.read_json(folder / MANIFEST)["condition"]
-    except (TfvaeError, KeyError, TypeError):
+        return read_manifest(folder).get("condition")
+    except TfvaeError:
         return None
-    return entry if isinstance(entry, dict) else None
 
 
 # --- the condition -----------------------------------------------------------------------------------------------
@@ -118,11 +117,12 @@ def describe_range(entry: Any) -> dict[str, Any] | None:
     """Return {name, low, high} for an entry `condition` of a manifest; None if it is of another form."""
     try:
         if "classes" in entry:
-            return {"name": str(entry["name"]), "low": -1, "high": int(entry["classes"]) - 1}
+            names = {"names": list(map(str, entry["class_names"]))} if entry.get("class_names") else {}
+            return {"name": str(entry["name"]), "low": -1, "high": int(entry["classes"]) - 1} | names
         if "shape" in entry:
             return {"name": str(entry["name"]), "low": -1, "high": 1}
         return {"name": str(entry["name"]), "low": float(entry["low"]), "high": float(entry["high"])}
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from tfvae.errors import UsageError
-from tfvae.exporting.safety import escape_text
+from tfvae.safety.foreign_text import escape_text
 from tfvae.serving.rest_requests import MAX_BODY
 from tfvae.serving.rest_responses import encode_error
 

@@ -15,6 +15,7 @@ from tfvae.exporting.exporter import check_finite_weights
 from tfvae.models.vae import VAE
 from tfvae.runtime import files
 from tfvae.runtime.environment import silence_stderr
+from tfvae.safety.model_loading import open_litert
 from tfvae.training import trainer
 from tfvae.training.run_folder import Run, open_run
 
@@ -83,7 +84,7 @@ def convert_decoder(model: VAE, path: pathlib.Path, name: str) -> None:
 
 def probe_litert(path: str, z: np.ndarray) -> np.ndarray:
     """Run a LiteRT file on codes z [N, L]; return its images [N, H, W, C]."""
-    interpreter = tf.lite.Interpreter(path)
+    interpreter = open_litert(path)
     index = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(index, z.shape)
     interpreter.allocate_tensors()

@@ -58,7 +58,7 @@ def export_run(
         UntrustedError: the run is from elsewhere, and its config names code of its own.
     """
     run = open_run(run)
-    directory = pathlib.Path(directory)
+    directory = files.check_path(directory, "the path of a folder for the export")
     folder = savedmodel.make_version_path(directory, number)
     model = trainer.load_run(run, on_warning, trust_code)
     check_finite_weights(model)

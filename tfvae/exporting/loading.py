@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError, UsageError
-from tfvae.exporting import savedmodel
-from tfvae.exporting.safety import escape_text, find_risks
+from tfvae.datasets.image_arrays import check_pixel_values, has_pixel_type
+from tfvae.errors import DataError, TfvaeError, UsageError, describe_value
+from tfvae.exporting.export_manifest import read_manifest
 from tfvae.models import conditions
 from tfvae.models.conditions import Condition
-from tfvae.runtime import files
+from tfvae.safety.foreign_text import escape_text
+from tfvae.safety.model_loading import load_savedmodel
 
 # What the methods below need: signature: (inputs, outputs).
 SIGNATURES = {
@@ -23,27 +24,8 @@ SIGNATURES = {
     "sample": ({"n", "seed", "temperature"}, {"image"}),
     "encode": ({"x"}, {"mean", "stddev"}),
     "reconstruct": ({"x"}, {"image"}),
+    "elbo": ({"x", "seed"}, {"elbo", "rate", "distortion"}),
 }
-TRUST = "If you trust where it comes from, say --trust (trust=True)."
-
-
-def check_trusted(folder: pathlib.Path) -> None:
-    """Refuse a SavedModel that is not wholly as tfvae writes it.
-
-    Raises:
-        UntrustedError: it has no manifest, or may do more than compute.
-        IntegrityError: its files are not those of its manifest.
-    """
-    if not (folder / savedmodel.MANIFEST).exists():
-        raise UntrustedError(f"Expected a SavedModel by tfvae. Received: {folder}, without manifest.json. {TRUST}")
-    try:
-        savedmodel.verify_savedmodel(folder)
-    except IntegrityError as error:
-        raise IntegrityError(f"{escape_text(error, 300)} {TRUST}") from None
-    risks = find_risks(savedmodel.parse_savedmodel(folder))
-    if risks:
-        more = f" and {len(risks) - 1} more, see  tfvae inspect {folder}" if len(risks) > 1 else ""
-        raise UntrustedError(f"Expected a SavedModel that only computes. Received: {risks[0]}{more}. {TRUST}")
 
 
 class SavedModel:
@@ -63,18 +45,17 @@ class SavedModel:
         path: the folder.
 
     Args:
-        folder: with saved_model.pb. It is loaded unasked; see `check_trusted`.
+        folder: with saved_model.pb.
+        trusted: load it unchecked: the user has said so.
 
     Raises:
+        UntrustedError: tfvae did not write it, or it may do more than compute; nothing of it was run.
+        IntegrityError: its files are not those of its manifest.
         DataError: TensorFlow cannot load it, or it has other signatures.
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        try:
-            loaded = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = escape_text(error)
-            raise DataError(f"Expected TensorFlow to load {folder}. Received: {reason}.") from None
+    def __init__(self, folder: pathlib.Path, trusted: bool = False) -> None:
+        loaded = load_savedmodel(folder, trusted)
         self.signatures, self.path, self.condition = loaded.signatures, folder, read_condition(folder)
         decode = self.get_signature("decode")
         z, image = decode.structured_input_signature[1]["z"].shape, decode.structured_outputs["image"].shape
@@ -82,6 +63,9 @@ class SavedModel:
             raise DataError(f"Expected codes [N, L] and images [N, H, W, C]. Received: {folder} with {z} and {image}.")
         self.latent: int = z[1]
         self.image_shape: tuple[int, int, int] = tuple(image[1:])
+
+    def __repr__(self) -> str:
+        return f"<SavedModel {str(self.path)!r}: image_shape={self.image_shape}, latent={self.latent}>"
 
     def get_signature(self, name: str) -> tf.types.experimental.ConcreteFunction:
         """Return the function of a signature; DataError if the model lacks it, or it has other inputs."""
@@ -135,6 +119,9 @@ class SavedModel:
             return {}
         if condition is None and x is not None:
             condition = self.condition.values_from_images(x)
+        if condition is not None:
+            condition = self.condition.to_numbers(condition)
+            self.condition.check_values(condition)
         values = np.asarray(self.condition.default_values(count) if condition is None else condition)
         return {"condition": values if values.ndim > len(self.condition.shape) else np.stack([values] * count)}
 
@@ -176,15 +163,27 @@ def read_condition(folder: pathlib.Path) -> Condition | None:
     refused later.
     """
     try:
-        entry = files.read_json(folder / savedmodel.MANIFEST).get("condition")
+        entry = read_manifest(folder).get("condition")
         if not entry:
             return None
-        return conditions.parse_condition(entry["spec"], entry.get("classes", 0), image_shape=entry.get("shape", ()))
-    except (TfvaeError, AttributeError, KeyError, TypeError):
+        return conditions.parse_condition(
+            entry["spec"],
+            entry.get("classes", 0),
+            image_shape=entry.get("shape", ()),
+            class_names=entry.get("class_names", ()),
+        )
+    except (TfvaeError, ValueError):
         return None
 
 
 def to_unit_range(x: np.ndarray | tf.Tensor) -> np.ndarray:
-    """Return uint8 images as float32 in [0, 1]; floats are taken as they are."""
+    """Return uint8 images as float32 in [0, 1]; floats and bits are taken as they are.
+
+    Raises:
+        DataError: other numbers, or floats that are not finite.
+    """
     x = np.asarray(x)
+    if not has_pixel_type(x.dtype):
+        raise DataError(f"Expected uint8 images, or floats in [0, 1]. Received: {describe_value(x)}.")
+    check_pixel_values(x, "images")
     return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfvae.config import Config
+from tfvae.errors import make_printable
 from tfvae.runtime.tables import format_markdown
 
+MAX_NAMES = 100  # of classes
 MEANINGS = {
     "z": "code of an image; N(0, I) under the prior `normal`",
     "x": "pixels in [0, 1]",
@@ -74,7 +76,10 @@ def describe_condition(manifest: dict[str, Any]) -> str:
     if not condition:
         return ""
     if "classes" in condition:
-        return f"label of each image, 0 to {condition['classes'] - 1}; -1: not known"
+        names = condition.get("class_names", [])
+        shown = ", ".join(f"{i} {make_printable(name)}" for i, name in enumerate(names[:MAX_NAMES]))
+        meanings = f" ({shown}{', ...' * (len(names) > MAX_NAMES)})" if names else ""
+        return f"label of each image, 0 to {condition['classes'] - 1}{meanings}; -1: not known"
     if "shape" in condition:
         spec = condition["spec"]
         return f"images {condition['shape']} in [0, 1], of which the model sees {spec}; -1 everywhere: not known"

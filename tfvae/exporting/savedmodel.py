@@ -12,31 +12,24 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from tfvae.errors import DataError, IntegrityError, UsageError
-from tfvae.exporting.safety import MetaGraph, Proto, escape_text, find_risks
+from tfvae.errors import IntegrityError, UsageError
 from tfvae.runtime import files
+from tfvae.runtime.files import MANIFEST
+from tfvae.safety.allowed_ops import MetaGraph
+from tfvae.safety.foreign_text import escape_text
+from tfvae.safety.savedmodel_check import (
+    PROTO,
+    find_risks,
+    find_savedmodel,
+    list_savedmodel_files,
+    list_versions,
+    parse_savedmodel,
+    verify_savedmodel,
+)
 
-PROTO = "saved_model.pb"
-MANIFEST = "manifest.json"
-MAX_BYTES = 256 * 2**20  # of the protobuf; parsed it takes several times as much memory
+__all__ = ["MANIFEST", "PROTO", "find_savedmodel", "list_versions", "parse_savedmodel", "verify_savedmodel"]
 TensorSpec = dict[str, Any]  # {"dtype": name, "shape": list of sides, None where free, or None if of any rank}
 Signature = dict[str, dict[str, TensorSpec]]  # {"inputs": {name: spec}, "outputs": {name: spec}}
-
-
-def find_savedmodel(path: files.PathLike) -> pathlib.Path | None:
-    """Return the folder of a SavedModel: `path` itself, or its highest version; None if there is none."""
-    path = pathlib.Path(path)
-    if (path / PROTO).is_file():
-        return path
-    versions = [folder for folder in list_versions(path).values() if (folder / PROTO).is_file()]
-    return versions[-1] if versions else None
-
-
-def list_versions(path: files.PathLike) -> dict[int, pathlib.Path]:
-    """Return {number: folder} of the versions that TensorFlow Serving sees in a folder, in order."""
-    folders = pathlib.Path(path).iterdir() if pathlib.Path(path).is_dir() else ()
-    versions = {int(p.name): p for p in folders if p.is_dir() and p.name.isascii() and p.name.isdigit()}
-    return dict(sorted(versions.items()))
 
 
 def make_version_path(path: files.PathLike, number: int | None = None) -> pathlib.Path:
@@ -56,32 +49,6 @@ def make_version_path(path: files.PathLike, number: int | None = None) -> pathli
     if os.path.lexists(folder):
         raise UsageError(f"Expected a new version. Received: {folder}, which exists. Leave out --version for the next.")
     return folder
-
-
-def parse_savedmodel(folder: files.PathLike) -> Proto:
-    """Parse the SavedModel protobuf of a folder; nothing of the model runs.
-
-    Raises:
-        DataError: missing, too large, or not a SavedModel.
-    """
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    path = pathlib.Path(folder) / PROTO
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"Expected a SavedModel in {folder}. Received: {error.strerror} for {path.name}.") from None
-    if len(data) > MAX_BYTES:
-        raise DataError(f"Expected {path} to have at most {MAX_BYTES} bytes. Received: more.")
-    try:
-        model = saved_model_pb2.SavedModel.FromString(data)
-    except DecodeError:
-        raise DataError(f"Expected {path} to be a SavedModel. Received: bytes that do not parse.") from None
-    if not model.meta_graphs:
-        raise DataError(f"Expected {path} to hold a graph. Received: none.")
-    return model
 
 
 # --- what it offers ----------------------------------------------------------------------------------------------
@@ -130,13 +97,6 @@ def count_xla_demands(graph: MetaGraph) -> int:
 # --- manifest and report -----------------------------------------------------------------------------------------
 
 
-def verify_savedmodel(folder: files.PathLike) -> None:
-    """Raise IntegrityError unless the folder holds exactly the files of the manifest that `tfvae export` wrote."""
-    files.verify_folder(folder)
-    if "files" not in files.read_json(pathlib.Path(folder) / MANIFEST):
-        raise IntegrityError(f"Expected {folder} as  tfvae export  writes it. Received: another form of manifest.json.")
-
-
 def format_signature(signature: Signature) -> str:
     """Return a signature as 'z float32 [free, 4] -> image float32 [free, 8, 8, 1]'."""
 
@@ -178,6 +138,7 @@ def describe_savedmodel(folder: files.PathLike) -> dict[str, Any]:
     model = parse_savedmodel(folder)
     graph = model.meta_graphs[0]
     try:
+        list_savedmodel_files(folder)
         verify_savedmodel(folder)
         manifest = "intact"
     except IntegrityError as error:

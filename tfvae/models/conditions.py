@@ -6,132 +6,17 @@ A condition turns values [B, ...] into the context vectors [B, width] that the a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.errors import UsageError, describe_unknown
+from tfvae.errors import UsageError, describe_unknown, describe_value
+from tfvae.models.condition_base import WITHHELD_SHARE, Condition
+from tfvae.models.label_condition import LabelCondition
+from tfvae.option_values import parse_number
 from tfvae.runtime import random_streams
-
-# Share of labels and images in training that the model does not see, so that it works without, too.
-WITHHELD_SHARE = 0.1
-
-
-class Condition:
-    """What all conditions have in common.
-
-    Attributes:
-        name: as in the spec, ``labels`` or ``beta``.
-        width: of the context vector.
-        shape: of one value, () for a number.
-        dtype: of the values.
-        limits: the least and the greatest value.
-        map_shape: (H, W, C) if the context vector is an image, else ().
-        uses_labels: whether the values are the labels of the data set.
-        is_range: whether the values are a number between `low` and `high`.
-        metadata: what a SavedModel's manifest says of the condition.
-    """
-
-    name: str
-    width: int
-    limits: tuple[float, float]
-    metadata: dict[str, Any]
-    shape: tuple[int, ...] = ()
-    map_shape: tuple[int, ...] = ()
-    dtype: Any = tf.float32
-    uses_labels = False
-    is_range = False
-
-    def values_from_images(self, x: Any) -> Any:
-        """Return the values that the images x themselves give, or None."""
-        return None
-
-    def values_for(self, labels: Any, x: Any) -> np.ndarray:
-        """Return the values of images x [N, H, W, C] with `labels` [N]: these, the images, or the default."""
-        own = self.values_from_images(x)
-        return np.asarray(self.default_values(len(x)) if own is None else own)
-
-    def default_values(self, count: Any) -> tf.Tensor:
-        """Return what stands for "nothing was given", [count, ...]."""
-        raise NotImplementedError
-
-    def check_values(self, given: Any) -> None:
-        """Refuse values that the condition does not have; tensors of a graph, which have none yet, pass.
-
-        Raises:
-            UsageError: there are such.
-        """
-
-    def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
-        """Return the values of a batch, [count, ...].
-
-        Args:
-            given: one value, [count, ...], or None.
-            count: images of the batch.
-            seed: of draws.
-            training: whether some values are withheld at random.
-        """
-        raise NotImplementedError
-
-    def to_context(self, values: Any) -> tf.Tensor:
-        """Return the context vectors [B, width] of values [B, ...]."""
-        raise NotImplementedError
-
-
-class LabelCondition(Condition):
-    """A class label, one-hot; -1 is 'not known', a vector of zeros.
-
-    Args:
-        classes: how many, >= 1.
-    """
-
-    name, dtype, uses_labels = "labels", tf.int32, True
-
-    def __init__(self, classes: int) -> None:
-        if not classes >= 1:
-            raise UsageError(f"Expected the number of classes with condition=labels. Received: classes={classes}.")
-        self.width = int(classes)
-        self.limits, self.metadata = (-1, self.width - 1), {"classes": self.width}
-
-    def values_for(self, labels: Any, x: Any) -> np.ndarray:
-        """Return the labels, int32 [N]."""
-        return np.asarray(labels).astype(np.int32)
-
-    def default_values(self, count: Any) -> tf.Tensor:
-        """Return 'not known' for each image, [count]."""
-        return -tf.ones([count], tf.int32)
-
-    def check_values(self, given: Any) -> None:
-        """Refuse labels beyond the classes, or that are no whole numbers.
-
-        Raises:
-            UsageError: there are such.
-        """
-        if given is None or tf.is_symbolic_tensor(given):
-            return
-        labels = np.asarray(given)
-        is_known = np.isin(labels, np.arange(-1, self.width))
-        if not is_known.all():
-            wrong = labels[~is_known].ravel()[0]
-            raise UsageError(
-                f"Expected labels from 0 to {self.width - 1}, or -1 for not known. Received: {wrong}, "
-                f"{int((~is_known).sum())} such in all."
-            )
-
-    def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
-        """Return the labels of a batch: those given, in training with some withheld."""
-        if given is None:
-            return self.default_values(count)
-        self.check_values(given)
-        labels = tf.broadcast_to(tf.cast(given, tf.int32), [count])
-        if not training:
-            return labels
-        return tf.where(random_streams.uniform([count], seed, axis=0) < WITHHELD_SHARE, -1, labels)
-
-    def to_context(self, values: Any) -> tf.Tensor:
-        """Return one-hot vectors [B, classes] of labels [B]."""
-        return tf.one_hot(values, self.width)
 
 
 class ImagePartCondition(Condition):
@@ -154,7 +39,8 @@ class ImagePartCondition(Condition):
         if name == "inpaint":
             self.visible[self._hidden_slices(part, height, width)] = 0.0
         else:
-            self.block = int(part) if part.isdigit() else 0
+            block = parse_number(part)
+            self.block = block if isinstance(block, int) else 0
             if self.block < 2 or height % self.block or width % self.block:
                 sides = f"{height} x {width}"
                 raise UsageError(f"Expected upsample:N with N >= 2 that divides {sides}. Received: upsample:{part}.")
@@ -184,6 +70,7 @@ class ImagePartCondition(Condition):
 
     def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
         """Return images [count, H, W, C]: those given, in training with some withheld."""
+        self.check_values(given, count)
         images = tf.broadcast_to(tf.cast(given, tf.float32), [count, *self.shape])
         if not training:
             return images
@@ -228,6 +115,7 @@ class RangeCondition(Condition):
     def resolve_values(self, given: Any, count: Any, seed: Any, training: bool) -> tf.Tensor:
         """Return the values of a batch, [count]: those given, or draws."""
         if given is not None:
+            self.check_values(given, count)
             return tf.broadcast_to(tf.cast(given, tf.float32), [count])
         share = random_streams.uniform([count], seed, axis=0)
         return self.low * tf.exp(share * math.log(self.high / self.low))
@@ -252,7 +140,8 @@ def make_context(condition: Condition | None, given: Any, count: Any, x: Any = N
     """
     if condition is None:
         if given is not None:
-            raise UsageError(f"Expected no condition: the model was trained without. Received: {given}.")
+            received = describe_value(given)
+            raise UsageError(f"Expected no condition: the model was trained without. Received: {received}.")
         return None
     if given is None and x is not None:
         given = condition.values_from_images(x)
@@ -269,6 +158,7 @@ def parse_condition(
     classes: int = 0,
     supported_conditions: tuple[str, ...] = CONDITION_NAMES,
     image_shape: tuple[int, ...] = (28, 28, 1),
+    class_names: Sequence[str] = (),
 ) -> Condition | None:
     """Return the condition that a spec names: 'labels', 'upsample:4', 'inpaint:right', 'beta:0.1-10', 'kappa:2-6'.
 
@@ -277,6 +167,7 @@ def parse_condition(
         classes: how many labels there are.
         supported_conditions: the names that the objective can make use of.
         image_shape: (H, W, C), for parts of images.
+        class_names: of the labels from 0; (): they have none.
 
     Raises:
         UsageError: anything else.
@@ -287,14 +178,15 @@ def parse_condition(
     if name in CONDITION_NAMES and name not in supported_conditions:
         raise UsageError(f"Expected condition {' or '.join(supported_conditions)} here. Received: condition={text}.")
     if text == "labels":
-        return LabelCondition(classes)
+        return LabelCondition(classes, class_names)
+    if name == "labels":
+        raise UsageError(f"Expected condition=labels; the data set says how many there are. Received: {text!r}.")
     if name in ("upsample", "inpaint"):
         return ImagePartCondition(name, rest, image_shape)
     if name not in ("beta", "kappa"):
         known = ("labels", "upsample:N", "inpaint:PART", "beta:LOW-HIGH", "kappa:LOW-HIGH")
         raise UsageError(describe_unknown("condition", name, known))
-    try:
-        low, high = (float(word) for word in rest.split("-"))
-    except ValueError:
-        raise UsageError(f"Expected condition={name}:LOW-HIGH, such as {name}:2-6. Received: {text!r}.") from None
-    return RangeCondition(name, low, high)
+    low, high = map(parse_number, rest.partition("-")[::2])
+    if low is None or high is None:
+        raise UsageError(f"Expected condition={name}:LOW-HIGH, such as {name}:2-6. Received: {text!r}.")
+    return RangeCondition(name, float(low), float(high))

@@ -13,6 +13,8 @@ from tfvae.models.vae import VAE
 
 IMAGES_PER_BATCH = 500
 ACTIVE_VARIANCE = 0.01  # of a variance (Burda et al., 2016), and in nats of a KL
+COLLAPSED_RATE = 0.1  # nats
+MOST_OF_MEAN_PICTURE_ERROR = 0.95  # a squared error above this share tells no image from another
 
 
 def encode_images(model: VAE, images: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -66,32 +68,53 @@ def measure_kl_per_dimension(model: VAE, images: np.ndarray) -> np.ndarray:
     return np.sum(parts, axis=0) / len(images)
 
 
-def report_collapse(means: np.ndarray, kl: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> dict[str, Any]:
+def report_collapse(
+    means: np.ndarray, kl: np.ndarray, sq_err: float, mean_picture_error: float, threshold: float = ACTIVE_VARIANCE
+) -> dict[str, Any]:
     """Return which latent dimensions carry no information, as numbers and in words.
 
     ``active_units_kl`` counts dimensions with KL > threshold nats; ``collapsed_units`` are active neither by that nor
     by the variance of their means (Burda et al., 2016): their posterior is the prior for every image. Where the
-    variance calls a unit inactive and the KL does not, q narrows or widens a code that carries nothing of x.
+    variance calls a unit inactive and the KL does not, q narrows or widens a code that carries nothing of x: the words
+    count it as not in use.
 
     Args:
         means: of q(z|x), [N, L].
         kl: the mean KL of each dimension, [L], nats.
+        sq_err: of the reconstructions, summed over pixels, the mean over the images.
+        mean_picture_error: the same of the images' mean picture.
         threshold: of the variance, and of the KL in nats.
 
     Returns:
         {active_units_kl, collapsed_units, collapse: words, kl_per_dimension: sorted, the largest first}.
     """
     varies, has_kl = means.var(axis=0) > threshold, np.asarray(kl) > threshold
-    collapsed = int((~varies & ~has_kl).sum())
-    used = len(kl) - collapsed
-    words = {0: "none: every latent dimension is in use", len(kl): "complete: no latent dimension says anything of x"}
-    partial = f"{collapsed} of {len(kl)} latent dimensions are not in use, {used} are"
+    says_something = sq_err < MOST_OF_MEAN_PICTURE_ERROR * mean_picture_error
     return {
         "active_units_kl": int(has_kl.sum()),
-        "collapsed_units": collapsed,
-        "collapse": words.get(collapsed, partial),
+        "collapsed_units": int((~varies & ~has_kl).sum()),
+        "collapse": describe_collapse(int(varies.sum()), len(kl), float(np.sum(kl)), says_something),
         "kl_per_dimension": np.sort(kl)[::-1].tolist(),
     }
+
+
+def describe_collapse(used: int, latent: int, rate: float, is_decoded: bool) -> str:
+    """Return in words how far the posterior has collapsed.
+
+    Args:
+        used: dimensions whose mean differs between images.
+        latent: dimensions in all.
+        rate: KL(q(z|x) || p(z)), nats.
+        is_decoded: whether reconstructions are nearer to the images than the images' mean picture.
+    """
+    if not used:
+        return "complete: no latent dimension says anything of x"
+    if rate < COLLAPSED_RATE:
+        return f"complete: codes hold {rate:.2g} nats of x"
+    partly = f"{used} of {latent} latent dimensions {'is' if used == 1 else 'are'} in use"
+    if not is_decoded:
+        return f"complete in what is decoded: reconstructions are no nearer than the images' mean picture; {partly}"
+    return "none: every latent dimension is in use" if used == latent else partly
 
 
 def split_elbo(distortion: float, rate: float, nll: float, marginal_kl: float, count: int) -> dict[str, float]:

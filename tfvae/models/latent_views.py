@@ -127,7 +127,7 @@ def complete_images(model: VAE, images: Any, count: int, seed: int = 0) -> np.nd
     """
     if not isinstance(model.condition, conditions.ImagePartCondition):
         raise UsageError("Expected a model with --condition upsample:N or inpaint:PART. Received: one without.")
-    images = tf.convert_to_tensor(images, tf.float32)
+    images = model.prepare_pixels(images, (0, 0))
     visible = model.condition.visible_part(images)[..., :-1].numpy()
     ways = [model.sample(len(images), (seed, i), condition=images).numpy() for i in range(count)]
     return np.stack([visible, *ways], axis=1)

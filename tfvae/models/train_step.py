@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tfvae.distributions.likelihood_base import Likelihood
 from tfvae.distributions.terms import Terms, average_over_samples, compute_elbo
 from tfvae.errors import UsageError
-from tfvae.models.conditions import Condition
-from tfvae.models.pixel_checks import check_float_pixels
+from tfvae.models.checked_model import CheckedModel
+from tfvae.models.input_checks import check_keyword_names
 from tfvae.runtime import replicas
 from tfvae.runtime.optimizers import GuardedAdam, unwrap_optimizer
 from tfvae.runtime.random_streams import SeedStream, fold_in
@@ -41,7 +41,7 @@ class MeanOrNaN(keras.metrics.Mean):
         return tf.where(self.count > 0.0, super().result(), math.nan)
 
 
-class TrainStep(keras.Model):
+class TrainStep(CheckedModel):
     """A Keras model whose step is: terms, loss [B], one mean, gradients, optimizer, multipliers.
 
     `tfvae.VAE` adds the networks and all that a user calls.
@@ -51,8 +51,6 @@ class TrainStep(keras.Model):
     l2: float
     precision: str
     step: Any
-    condition: Condition | None
-    likelihood: Likelihood
     _trackers: list[MeanOrNaN]
 
     # --- what a subclass says ----------------------------------------------------------------------------------
@@ -71,11 +69,19 @@ class TrainStep(keras.Model):
         """Return each image's weight in the gradient, [B] or 1, where losses differ in scale by design."""
         return 1.0
 
-    def on_train_begin(self, steps: int) -> None:
+    def on_train_begin(self, steps: int, learning_rate: Callable[[Any], Any] | None = None) -> None:
         """Learn how many steps the training will have; called before it is compiled.
 
         Args:
             steps: of the whole training, from the first epoch to the last.
+            learning_rate: its schedule, step -> learning rate; None: constant.
+        """
+
+    def calibrate(self, images: np.ndarray) -> None:
+        """Set the state that `adapt` moves to where it starts; called before the first step, never on resuming.
+
+        Args:
+            images: of the training set, [N, H, W, C], bytes or floats in [0, 1].
         """
 
     def training_notes(self, steps: int) -> list[str]:
@@ -221,24 +227,13 @@ class TrainStep(keras.Model):
                 f"Expected compile without {received}: a VAE's loss is its objective. Received: {received}. For a loss "
                 "of your own, define objective(self, terms) in a subclass of tfvae.VAE."
             )
+        check_keyword_names(keras.Model.compile, options)
         super().compile(optimizer, **options)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a model that was loaded from a ``.keras`` file, as it was compiled before."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x: Any = None, y: Any = None, *args: Any, **options: Any) -> Any:
-        """Train as Keras' `fit` does, on images or (images, labels), arrays or a `tf.data.Dataset`.
-
-        Raises:
-            UsageError: labels that the model's condition does not have.
-            DataError: float images beyond [0, 1], such as Keras' own image folders give.
-        """
-        check_float_pixels(x)
-        if self.condition is not None and self.condition.uses_labels and not isinstance(y, tf.Tensor):
-            self.condition.check_values(y)
-        return super().fit(x, y, *args, **options)
 
     def update_trackers(
         self, logs: dict[str, tf.Tensor], is_finite: Any = True, sample_weight: Any = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfvae import specs
+from tfvae import part_sources, specs
 from tfvae.architectures import ARCHITECTURES
 from tfvae.architectures.base import GaussianArchitecture
 from tfvae.config import BINARIZE, PRECISIONS
@@ -15,16 +16,24 @@ from tfvae.distributions.likelihood_base import Likelihood
 from tfvae.distributions.likelihoods import LIKELIHOODS
 from tfvae.distributions.priors import PRIORS, Prior
 from tfvae.distributions.terms import Terms, compute_twice_normal_kl_by_dimension
-from tfvae.errors import DataError, UsageError, describe_unknown
+from tfvae.errors import UsageError, describe_unknown
 from tfvae.models import conditions
+from tfvae.models.input_checks import check_count, check_number, to_codes, to_images
+from tfvae.models.model_summary import format_summary
 from tfvae.models.train_step import METRIC_NAMES, MeanOrNaN, TrainStep
 from tfvae.runtime import random_streams
 from tfvae.runtime.keras_settings import check_keras_settings
 from tfvae.runtime.parts import build_part
 from tfvae.runtime.random_streams import PassStream, fold_in
+from tfvae.runtime.saveable_parts import deserialize_part, serialize_part
 
+PARTS = ("arch", "likelihood", "prior")
+KERAS_OPTIONS = {"name", "trainable"}  # of every Keras model
 # Constructor arguments of every objective, as `get_config` saves them.
-COMMON_OPTIONS = ("image_shape", "seed", "l2", "binarize", "dequantize", "precision", "samples", "condition", "classes")
+COMMON_OPTIONS = (
+    *("image_shape", "seed", "l2", "binarize", "dequantize", "precision", "samples"),
+    *("condition", "classes", "class_names"),
+)
 
 
 class VAE(TrainStep):
@@ -45,6 +54,7 @@ class VAE(TrainStep):
         condition: what the model is conditioned on, see `tfvae.models.conditions`: ``labels``, ``beta:0.1-10``, ...;
             None: nothing.
         classes: how many labels there are, for ``labels``.
+        class_names: their names, which may stand for them; (): none.
 
     Raises:
         UsageError: an unknown part or option, or a value out of range.
@@ -75,9 +85,13 @@ class VAE(TrainStep):
         samples: int = 1,
         condition: str | None = None,
         classes: int = 0,
+        class_names: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         check_keras_settings()
+        for name in kwargs.keys() - KERAS_OPTIONS:
+            known = [*PARTS, *COMMON_OPTIONS, *specs.list_keyword_options(type(self))]
+            raise UsageError(describe_unknown(f"an option of {type(self).__name__}", name, known))
         if precision not in PRECISIONS:
             raise UsageError(describe_unknown("precision", precision, PRECISIONS))
         if binarize not in BINARIZE:
@@ -88,8 +102,10 @@ class VAE(TrainStep):
         super().__init__(dtype=policy, **kwargs)
         self.image_shape, self.seed, self.l2 = tuple(image_shape), int(seed), float(l2)
         self.binarize, self.dequantize, self.precision, self.samples = binarize, dequantize, precision, int(samples)
-        self.condition_spec, self.classes = condition, int(classes)
-        self.condition = conditions.parse_condition(condition, classes, self.supported_conditions, self.image_shape)
+        self.condition_spec, self.classes, self.class_names = condition, int(classes), tuple(class_names)
+        self.condition = conditions.parse_condition(
+            condition, classes, self.supported_conditions, self.image_shape, class_names
+        )
         if self.condition and str(prior).startswith("vamp"):
             raise UsageError("Expected a prior other than vamp, whose pseudo-inputs have no condition.")
         likelihood = self.default_likelihood() if likelihood == "auto" else likelihood
@@ -157,13 +173,16 @@ class VAE(TrainStep):
         Raises:
             DataError: images of another shape or dtype.
         """
+        samples = self.samples if samples is None else check_count("samples", samples, 1)
         x = self.prepare_pixels(x, fold_in(seed, PassStream.PIXELS), dequantize=training and self.dequantize)
         values, context = None, None
-        if self.condition is not None:
+        if self.condition is None:
+            conditions.make_context(None, condition, None)  # refuses one
+        else:
             given = self.condition.values_from_images(x) if condition is None else condition
             values = self.condition.resolve_values(given, tf.shape(x)[0], fold_in(seed, PassStream.CONDITION), training)
             context = self.condition.to_context(values)
-        q = self.arch.infer(x, samples or self.samples, fold_in(seed, PassStream.POSTERIOR), context)
+        q = self.arch.infer(x, samples, fold_in(seed, PassStream.POSTERIOR), context)
         log_pz = self.prior.distribution(self.arch.encode).log_prob(q.z)
         mean = self.likelihood.loc(q.decoder_outputs)
         return Terms(
@@ -187,13 +206,14 @@ class VAE(TrainStep):
         mean, log_stddev = self.arch.encode(x, context)
         return mean, tf.exp(log_stddev)
 
-    def decode(self, z: tf.Tensor, condition: Any = None) -> tf.Tensor:
+    def decode(self, z: Any, condition: Any = None) -> tf.Tensor:
         """Return the mean images g(z), [..., H, W, C] in [0, 1], of codes z [..., L].
 
         Args:
             z: codes.
             condition: one number, or one for each z [n, L]; None: not known, or the middle of the range.
         """
+        z = to_codes(z, self.arch.latent)
         context = conditions.make_context(self.condition, condition, tf.shape(z)[-2])
         return self.likelihood.mean(self.arch.generate(z, context))
 
@@ -206,6 +226,7 @@ class VAE(TrainStep):
             temperature: times the deviations of z from the prior's centre.
             condition: as for `decode`.
         """
+        n, temperature = check_count("n", n, 0, self.image_shape), check_number("temperature", temperature)
         z = self.prior.sample(n, random_streams.as_seed(seed), self.arch.encode)
         return self.decode(temperature * z, condition)
 
@@ -226,17 +247,14 @@ class VAE(TrainStep):
         return 0.5 * tf.reduce_mean(compute_twice_normal_kl_by_dimension(mean, tf.math.log(stddev)), axis=0)
 
     def prepare_pixels(self, x: Any, seed: Any, dequantize: bool = False) -> tf.Tensor:
-        """Turn images as the data set gives them into float32 pixels in [0, 1]; floats are taken as they are.
+        """Turn images as the data set gives them into float32 pixels in [0, 1]; floats and bits are taken as they are.
 
         Raises:
             DataError: another shape than the model's, or numbers that are neither bytes nor floats.
         """
-        if x.shape[1:] != self.image_shape:
-            raise DataError(f"Expected images of shape {self.image_shape}. Received: {tuple(x.shape[1:])}.")
+        x = to_images(x, self.image_shape, self.likelihood.is_bounded)
         grey = tf.cast(x, tf.float32)
         if x.dtype != tf.uint8:
-            if not tf.as_dtype(x.dtype).is_floating:
-                raise DataError(f"Expected uint8 images, or floats in [0, 1]. Received: {x.dtype}.")
             return grey
         if self.binarize == "dynamic":
             return tf.cast(random_streams.uniform(tf.shape(x), seed, axis=0) < grey / 255.0, tf.float32)
@@ -244,17 +262,49 @@ class VAE(TrainStep):
             return (grey + random_streams.uniform(tf.shape(x), seed, axis=0)) / 256.0
         return grey / 255.0
 
+    def summary(self, *args: Any, print_fn: Callable[[str], object] | None = None, **options: Any) -> None:
+        """Print the parts of the model with their shapes and the numbers of their parameters.
+
+        Args:
+            *args, **options: those of Keras' `summary`; with any of them its own table is printed.
+            print_fn: called with the text; None: `print`.
+        """
+        if args or options:
+            super().summary(*args, print_fn=print_fn, **options)
+        else:
+            (print_fn or print)(format_summary(self))
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}={type(getattr(self, name)).__name__}" for name in PARTS)
+        return f"<{type(self).__name__}: {parts}, image_shape={self.image_shape}, latent={self.arch.latent}>"
+
     # --- Keras' files ------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model."""
+        """Return every constructor argument, parts as their specs, so that ``.keras`` files rebuild the model.
+
+        Raises:
+            UsageError: a part that was given as an object and cannot be saved.
+        """
         names = [*COMMON_OPTIONS, *specs.list_keyword_options(type(self))]
         return {
-            **self._part_specs,
+            **{name: serialize_part(part) for name, part in self._part_specs.items()},
             **{name: getattr(self, f"{name}_spec", getattr(self, name, None)) for name in names},
         }
+
+    def save(self, filepath: Any, *args: Any, **options: Any) -> None:
+        """Write a ``.keras`` file, as Keras' `save`.
+
+        Raises:
+            UsageError: a part that was given as an object and cannot be saved; a file that exists stays as it is.
+        """
+        self.get_config()
+        super().save(filepath, *args, **options)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VAE:
         """Rebuild a model from `get_config`; options by their names of version 0.1.0 are understood."""
-        return cls(**specs.translate_options(cls, config))
+        parts = {name: deserialize_part(config[name]) for name in PARTS if name in config}
+        for name, part in parts.items():
+            parts[name] = part_sources.translate_spec(name, part, {}) if isinstance(part, str) else part
+        return cls(**specs.translate_options(cls, config | parts, is_old_file=True))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfvae.distributions.divergences import estimate_mmd2, estimate_total_correlation
 from tfvae.distributions.terms import Terms, average_over_samples, compute_elbo
 from tfvae.models.vae import VAE
-from tfvae.objectives.checks import check_option
+from tfvae.option_values import check_option
 from tfvae.runtime.random_streams import PassStream, fold_in
 
 
@@ -47,6 +47,7 @@ class InfoVAE(VAE):
     """
 
     legacy_off = {"bandwidth": 0.0}
+    option_ineffective_with = {"bandwidth": {"mmd": (0,)}}
 
     def __init__(
         self, *parts: Any, alpha: float = 0.0, mmd: float = 100.0, bandwidth: float | None = None, **context: Any

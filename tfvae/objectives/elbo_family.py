@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfvae.distributions.terms import Terms, average_over_samples, compute_elbo
 from tfvae.errors import UsageError
 from tfvae.models.vae import VAE
-from tfvae.objectives.checks import check_option
+from tfvae.option_values import check_option
 
 
 class ELBO(VAE):
@@ -31,6 +31,12 @@ class BetaVAE(VAE):
     """
 
     supported_conditions = (*VAE.supported_conditions, "beta")
+    option_ineffective_with = {
+        "beta": {"condition": ("beta",)},
+        "warmup": {"beta": (0,)},
+        "cycle": {"beta": (0,)},
+        "capacity": {"beta": (0,)},
+    }
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class BetaVAE(VAE):
     ) -> None:
         for name, value in (("beta", beta), ("warmup", warmup), ("cycle", cycle), ("capacity", capacity)):
             check_option(value >= 0, name, ">= 0", value)
+        check_option(cycle != 1, "cycle", "0, or >= 2: the weight is 0 in a cycle's first step", cycle)
         super().__init__(*parts, **context)
         self.beta, self.warmup, self.cycle, self.capacity = beta, warmup, cycle, capacity
 

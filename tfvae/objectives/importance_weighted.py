@@ -15,7 +15,7 @@ from tfvae.distributions.terms import (
 )
 from tfvae.errors import UsageError
 from tfvae.models.vae import VAE
-from tfvae.objectives.checks import check_option
+from tfvae.option_values import check_option
 
 
 class IWAE(VAE):
@@ -28,6 +28,8 @@ class IWAE(VAE):
         gradient: ``standard``; ``stl`` drops the score of q (Roeder et al., 2017); ``dreg`` is doubly
             reparametrised (Tucker et al., 2019), whose signal does not fade as k grows.
     """
+
+    replaced_settings = {"samples": "k"}
 
     def __init__(self, *parts: Any, k: int = 5, gradient: str = "standard", **context: Any) -> None:
         check_option(k >= 1, "k", ">= 1", k)
@@ -99,6 +101,8 @@ class CIWAE(IWAE):
     Args:
         beta: share of the ELBO, in [0, 1].
     """
+
+    option_ineffective_with = {"beta": {"k": (1,)}}
 
     def __init__(self, *parts: Any, beta: float = 0.5, k: int = 5, gradient: str = "standard", **context: Any) -> None:
         check_option(0 <= beta <= 1, "beta", "in [0, 1]", beta)

@@ -22,7 +22,7 @@ from tfvae.plots.style import (
     INK,
     LIGHT_BLUE,
     MUTED,
-    SMALL,
+    add_legend_above,
     add_title,
     create_figure,
     label_line_ends,
@@ -41,6 +41,7 @@ PANELS = (
 BAND = constraint_band.TOLERANCE
 BAND_COLOUR = "#dfe9e3"
 CONSTRAINT_COLOURS = (ACCENT, *COLOURS)
+DASHES = (("-", ""), ("--", " (dashed)"), (":", " (dotted)"))  # where there are more lines than colours
 DECADES = [sign * 10.0**k for k in range(7) for sign in (-1, 1)] + [0.0]
 NO_NAMES: tuple[dict[str, Any], ...] = ({"text": "constraint", "target": None},)
 
@@ -243,17 +244,18 @@ def _draw_constraints(
     for j, (constraint, colour) in enumerate(zip(constraints, CONSTRAINT_COLOURS)):
         scale = 100 / abs(constraint["target"]) if relative else 1.0
         now, average = (read_column(rows, _add_index(name, j)) * scale for name in ("constraint", "constraint_ma"))
-        _draw_line(ax, epochs, now, color=colour, linewidth=1, alpha=0.4)
-        last = _find_last_finite(_draw_line(ax, epochs, average, color=colour, linewidth=1.8))
-        unit = " %" if relative else ""
-        labels += [] if last is None else [(last, f"{constraint['text']}: {last:+.3g}{unit}", colour)]
+        _draw_line(ax, epochs, average, color=colour, linewidth=1, alpha=0.4)
+        last = _find_last_finite(_draw_line(ax, epochs, now, color=colour, linewidth=1.8))
+        if last is not None:  # the figure of the report's sentence
+            number = f"{last:+.2f}%" if relative else f"{last:+.4g}"
+            labels.append((last, f"{constraint['text']}: {number}", colour))
     keys = [
-        Line2D([], [], color=MUTED, linewidth=1, alpha=0.5, label="epoch"),
-        Line2D([], [], color=MUTED, linewidth=1.8, label="moving average"),
+        Line2D([], [], color=MUTED, linewidth=1.8, label="mean of the epoch"),
+        Line2D([], [], color=MUTED, linewidth=1, alpha=0.5, label="moving average at its end"),
     ]
     if relative:
-        keys.append(Line2D([], [], color=BAND_COLOUR, linewidth=7, label="within 1 %"))
-    ax.legend(handles=keys, loc="upper right", ncols=3, fontsize=SMALL, frameon=False, labelcolor=MUTED)
+        keys.append(Line2D([], [], color=BAND_COLOUR, linewidth=7, label="within 1%, which counts as met"))
+    add_legend_above(ax, keys)
     label_line_ends(ax, labels, gap=0.12)
 
 
@@ -291,10 +293,10 @@ def draw_compared_curves(
     ax, labels = axes[0, 0], []
     style_axes(ax, title or metric, "epoch", describe_unit(metric) + (", log scale" if log else ""))
     for n, (name, (epochs, values)) in enumerate(columns.items()):
-        colour, dash = COLOURS[n % len(COLOURS)], ("-", "--", ":")[n // len(COLOURS) % 3]
+        colour, (dash, word) = COLOURS[n % len(COLOURS)], DASHES[n // len(COLOURS) % len(DASHES)]
         values = _mask_negatives(values) if log else values
         last = _find_last_finite(_draw_line(ax, epochs, values, color=colour, linewidth=1.8, linestyle=dash))
-        labels += [] if last is None else [(last, f"{name}: {last:.4g}", colour)]
+        labels += [] if last is None else [(last, f"{name}: {last:.4g}{word}", colour)]
     for text, height in (hlines or {}).items():
         ax.axhline(height, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         labels.append((height, text, MUTED))

@@ -12,15 +12,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfvae.errors import UsageError
-from tfvae.plots.style import (
-    encode_png,
-    write_picture,
-)
+from tfvae.plots.style import encode_png, write_picture
+from tfvae.runtime.tables import wrap_text
 
 WIDEST_TILE, WIDEST_GRID = 84, 1600  # pixels, for the default scale
 SEPARATOR, WHITE, TEXT = 176, 255, 70  # grey levels
 GROUP_GAP = 10
-FONT_SIZE = 13
+FONT_SIZE, SHORT_LABEL = 13, 28  # pixels; letters that stand on one line
 BROKEN = (255, 0, 255)  # a pixel that is not a number: magenta, which no grey image contains
 
 
@@ -78,6 +76,12 @@ def _check_labels(noun: str, labels: Iterable[Any] | None, count: int) -> list[s
     return texts
 
 
+def _wrap_label(text: str, height: int) -> str:
+    """Return a row's label on as many lines as stand beside a tile of this height in pixels, none of them short."""
+    lines = max(1, height // (FONT_SIZE + 5))
+    return "\n".join(wrap_text(text, max(SHORT_LABEL, -(-len(text) // lines) + 4)))
+
+
 def _write_labels(
     canvas: np.ndarray,
     tops: list[int],
@@ -92,7 +96,8 @@ def _write_labels(
     ink = (TEXT, TEXT, TEXT) if picture.mode == "RGB" else TEXT
     draw = ImageDraw.Draw(picture)
     for top, label in zip(tops, row_labels):
-        draw.text((lefts[0] - gap - 8, top + tile[0] // 2), label, fill=ink, font=font, anchor="rm")
+        middle = lefts[0] - gap - 8, top + tile[0] // 2
+        draw.multiline_text(middle, label, fill=ink, font=font, anchor="rm", align="right", spacing=2)
     widest = max((font.getlength(label) for label in column_labels), default=0)
     step = max(1, math.ceil((widest + 4) / (tile[1] + gap)))
     for left, label in list(zip(lefts, column_labels))[::step]:
@@ -163,8 +168,10 @@ def draw_image_grid(
     rows = -(-count // columns)
     row_texts = _check_labels("row labels", row_labels, rows)
     column_texts = _check_labels("column labels", column_labels, columns)
-    margin = math.ceil(max((_load_font().getlength(text) for text in row_texts), default=-14)) + 14
     tile = height * scale, width * scale
+    row_texts = [_wrap_label(text, tile[0]) for text in row_texts]
+    lines = [line for text in row_texts for line in text.split("\n")]
+    margin = math.ceil(max((_load_font().getlength(line) for line in lines), default=-14)) + 14
     tops = [gap + r * (tile[0] + gap) + (r // group * GROUP_GAP if group else 0) for r in range(rows)]
     tops = [top + (FONT_SIZE + 9) * bool(column_texts) for top in tops]
     lefts = [margin + gap + c * (tile[1] + gap) for c in range(columns)]

@@ -13,7 +13,18 @@ from matplotlib.figure import Figure
 from scipy.spatial import ConvexHull
 
 from tfvae.errors import UsageError
-from tfvae.plots.style import ACCENT, COLOURS, INK, MUTED, SMALL, add_title, create_figure, save_figure, style_axes
+from tfvae.plots.style import (
+    ACCENT,
+    COLOURS,
+    INK,
+    MUTED,
+    SMALL,
+    add_legend_below,
+    add_title,
+    create_figure,
+    save_figure,
+    style_axes,
+)
 
 MARKERS = "osDvPX<"
 RATE = "rate: KL(q(z|x) || p(z)), nats per image"
@@ -125,21 +136,8 @@ def _add_legend(figure: Figure, axes: np.ndarray, dropped: int) -> None:
     handles: dict[str, Any] = {}
     for ax in axes.flat:
         handles |= {text: handle for handle, text in zip(*ax.get_legend_handles_labels())}
-    title = f"not drawn: {dropped} point(s) without finite coordinates" if dropped else None
-    legend = figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower left",
-        fontsize=SMALL,
-        ncols=min(max(len(handles), 1), 6),
-        frameon=False,
-        labelcolor=INK,
-        title=title,
-        alignment="left",
-    )
-    legend.get_title().set(fontsize=SMALL, color=MUTED)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    title = f"not drawn: {dropped} point(s) without finite coordinates" if dropped else ""
+    add_legend_below(figure, handles, title)
 
 
 def draw_information_plane(

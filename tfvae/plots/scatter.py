@@ -11,7 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from tfvae.errors import UsageError
-from tfvae.plots.style import CLASSES, COLOURS, MUTED, SMALL, WIDTH, create_figure, save_figure, style_axes
+from tfvae.plots.style import CLASSES, COLOURS, WIDTH, add_legend_below, create_figure, save_figure, style_axes
+from tfvae.runtime.tables import wrap_text
+
+MOST_COLUMNS = 5  # of panels
+TITLE_LETTER, TICKS = 6.6, 30  # points: the width of a letter of a panel's title, and of the labels beside a panel
 
 Panels = Mapping[str, tuple[Any, Any]]
 Clouds = dict[str, tuple[np.ndarray, np.ndarray | None]]
@@ -62,7 +66,7 @@ def draw_scatter(
     panels: Panels,
     shared: Collection[str] = ("original", "reconstruction", "samples"),
 ) -> pathlib.Path:
-    """Draw scatter plots side by side, with equal axes, coloured by label.
+    """Draw scatter plots, up to five side by side, with equal axes, coloured by label.
 
     Args:
         path: the PNG to write.
@@ -80,27 +84,24 @@ def draw_scatter(
     """
     clouds = _check_clouds(panels)
     colours = _choose_class_colours(clouds)
-    width = min(WIDTH, 5.5 * len(clouds))
-    height = 0.86 * width / len(clouds) + 0.62 + 0.3 * bool(colours)
-    figure, axes = create_figure(1, len(clouds), height, width=width)
+    columns = min(len(clouds), MOST_COLUMNS)
+    rows = -(-len(clouds) // columns)
+    width = min(WIDTH, 5.5 * columns)
+    titles = ["\n".join(wrap_text(title, int((72 * width / columns - TICKS) / TITLE_LETTER))) for title in clouds]
+    title_lines = max(title.count("\n") for title in titles)
+    height = rows * (0.86 * width / columns + 0.62 + 0.18 * title_lines) + 0.3 * bool(colours)
+    figure, axes = create_figure(rows, columns, height, width=width)
+    for ax in axes.flat[len(clouds) :]:
+        ax.set_visible(False)
     common = _find_limits([points for title, (points, _) in clouds.items() if title in shared])
-    for ax, (title, (points, labels)) in zip(axes[0], clouds.items()):
-        style_axes(ax, title)
+    for ax, wrapped, (title, (points, labels)) in zip(axes.flat, titles, clouds.items()):
+        style_axes(ax, wrapped)
         _draw_cloud(ax, points, labels, colours)
         low, high = common if title in shared else _find_limits([points])
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     if colours:
         keys = [Line2D([], [], linestyle="none", marker="o", markersize=5, color=c) for c in colours.values()]
-        figure.legend(
-            keys,
-            [str(name) for name in colours],
-            loc="outside lower left",
-            ncols=len(keys),
-            fontsize=SMALL,
-            frameon=False,
-            labelcolor=MUTED,
-            handletextpad=0.1,
-        )
+        add_legend_below(figure, dict(zip(map(str, colours), keys)))
     return save_figure(figure, path)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from scipy.optimize import isotonic_regression
 
 from tfvae.runtime import files
+from tfvae.runtime.tables import wrap_text
 
 INK, MUTED, RULE, PAPER = "#1f2328", "#656d76", "#e4e7eb", "#ffffff"
 BLUE, LIGHT_BLUE = "#0b5c96", "#6db3e2"  # training and validation: one colour family
@@ -34,6 +36,8 @@ DPI = 140
 MAX_BYTES = 300_000  # of a figure: reports embed many
 WIDTH = 10.0  # inches: 1400 pixels
 SMALL, NORMAL, LARGE = 8, 9, 10.5  # points
+LETTER, LEGEND_KEY, LEGEND_ROW = 4.9, 40.0, 14.0  # points: a letter's width, a key's with its gaps, a row's height
+LEGEND_STYLE: dict[str, Any] = {"fontsize": SMALL, "frameon": False, "labelcolor": INK}
 
 
 def create_figure(
@@ -70,7 +74,7 @@ def style_axes(ax: Axes, title: str = "", x: str = "", y: str = "") -> None:
         x: label of the horizontal axis.
         y: label of the vertical axis.
     """
-    ax.set_title(title, loc="left", fontsize=LARGE, color=INK, pad=8, parse_math=False)
+    _write_title(ax, title)
     ax.set_xlabel(x, fontsize=NORMAL, color=MUTED, parse_math=False)
     ax.set_ylabel(y, fontsize=NORMAL, color=MUTED, parse_math=False)
     ax.tick_params(which="both", labelsize=SMALL, colors=MUTED, length=0)
@@ -78,6 +82,75 @@ def style_axes(ax: Axes, title: str = "", x: str = "", y: str = "") -> None:
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color("#b8bec6")
+
+
+def _write_title(ax: Axes, title: str, rows_below: int = 0) -> None:
+    """Write the title above axes, with room for so many rows of a legend between both."""
+    pad = 8 + LEGEND_ROW * rows_below
+    ax.set_title(title, loc="left", fontsize=LARGE, color=INK, pad=pad, parse_math=False)
+
+
+def _choose_legend_columns(texts: Sequence[str], points: float) -> int:
+    """Return how many columns of entries, filled one after the other, fit side by side into a width."""
+    for count in range(len(texts), 1, -1):
+        columns = np.array_split(np.array([len(text) for text in texts]), count)
+        if sum(column.max() * LETTER + LEGEND_KEY for column in columns) <= points:
+            return count
+    return 1
+
+
+def add_legend_above(ax: Axes, handles: Sequence[Any] | None = None) -> None:
+    """Add a legend between the title and the axes, where it covers no curve.
+
+    Args:
+        ax: the axes, after all is drawn.
+        handles: what the legend explains, with labels; default: all that was drawn with a label.
+    """
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    texts = [str(handle.get_label()) for handle in handles]
+    figure: Any = ax.figure
+    grid = ax.get_subplotspec()
+    share = 0.8 / (grid.get_gridspec().ncols if grid else 1)  # of the figure's width: the rest are tick labels
+    columns = _choose_legend_columns(texts, 72 * figure.get_figwidth() * share)
+    _write_title(ax, ax.get_title(loc="left"), rows_below=-(-len(texts) // columns))
+    legend = ax.legend(
+        handles=list(handles),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        borderaxespad=0,
+        **LEGEND_STYLE,
+    )
+    _show_dollars(legend)
+
+
+def add_legend_below(figure: Figure, handles: Mapping[str, Any], title: str = "") -> None:
+    """Add one legend below all panels, and make the figure higher by what it needs.
+
+    Args:
+        figure: the figure, after all is drawn.
+        handles: {text: Matplotlib's artist}; long texts are continued on further lines.
+        title: text above the legend.
+    """
+    points = 72 * figure.get_figwidth()
+    letters = int((points - 2 * LEGEND_KEY) / LETTER)
+    texts = ["\n".join(wrap_text(text, letters)) for text in handles]
+    columns = _choose_legend_columns([max(text.split("\n"), key=len) for text in texts], points)
+    lines = [text.count("\n") + 1 for text in texts]
+    rows = max(int(column.sum()) for column in np.array_split(np.array(lines), columns))
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW / 72 * (rows - 1))
+    legend = figure.legend(
+        list(handles.values()), texts, loc="outside lower left", ncols=columns, title=title or None, **LEGEND_STYLE
+    )
+    legend.set_alignment("left")
+    legend.get_title().set(fontsize=SMALL, color=MUTED)
+    _show_dollars(legend)
+
+
+def _show_dollars(legend: Any) -> None:
+    """Show the texts of a legend as they are: a dollar sign does not start mathematics."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def add_title(figure: Figure, title: str) -> None:

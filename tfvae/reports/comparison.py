@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import pathlib
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfvae import part_sources, specs
 from tfvae.config import Config
-from tfvae.errors import IntegrityError
+from tfvae.errors import IntegrityError, UsageError, describe_value
 from tfvae.evaluation import EVALUATION_VERSION, evaluate
+from tfvae.evaluation.evaluator import RESULTS
 from tfvae.plots import grids, planes, scatter
+from tfvae.reports.comparison_tables import (
+    CONSTRAINTS_MET,
+    SCORES,
+    Row,
+    Settings,
+    format_comparison_csv,
+    format_comparison_page,
+    format_label,
+    format_tables,
+    name_rows,
+)
 from tfvae.runtime import files
-from tfvae.runtime.tables import format_cell, format_csv, format_markdown, to_json_value
+from tfvae.runtime.tables import to_json_value
+from tfvae.training.published_model import PublishedModel
 from tfvae.training.run_folder import Run, open_run
 from tfvae.training.trainer import load_run
 
-SCORES = ("elbo", "nll", "rate", "distortion", "sq_err", "bits_per_dim", "active_units")
-CONSTRAINTS_MET = "constraints_met"
 OPTION_COLUMNS = {name: f"option {name}" for name in SCORES}  # a column is a score or an option, not both
 SAMPLES_PER_RUN = 10
 POINTS_PER_RUN = 500  # samples of two-dimensional toy data
 
-Settings = dict[str, Any]
-Row = dict[str, Any]
 Say = Callable[[str], Any]
 
 
@@ -87,13 +97,20 @@ def evaluate_with_cache(run: Run, split: str, samples: int, limit: int, say: Say
         say: takes a line of progress.
         pictures: how many samples to compare with the images of the split; 0: none.
     """
+
+    def measure() -> dict[str, Any]:
+        say(f"measuring {run.display_path}")
+        return to_json_value(evaluate(run, split=split, samples=samples, limit=limit, pictures=pictures, say=say))
+
+    if isinstance(run, PublishedModel):  # whose folder stays as it was published
+        return measure()
     step = find_newest_checkpoint(run)
     suffix = f"-P{pictures}" if pictures else ""
     cache = run.path / f"evaluate-{split}-K{samples}-{limit or 'all'}{suffix}-{step}-e{EVALUATION_VERSION}.json"
     if cache.exists():
-        return files.read_json(cache)
-    say(f"measuring {run.display_path}")
-    scores = to_json_value(evaluate(run, split=split, samples=samples, limit=limit, pictures=pictures, say=say))
+        with contextlib.suppress(IntegrityError):  # damaged: it is measured again
+            return files.read_json(cache, RESULTS)
+    scores = measure()
     if find_newest_checkpoint(run) == step:  # else somebody trains it meanwhile: which of the two was measured?
         files.write_json(cache, scores)
     return scores
@@ -121,6 +138,8 @@ def compare_runs(
     Example:
         rows = compare_runs([open_run("runs/a"), open_run("runs/b")], limit=1000)
     """
+    if isinstance(runs, (str, os.PathLike)) or not len(runs):
+        raise UsageError(f"Expected a list of runs. Received: {describe_value(runs)}.")
     rows, opened = [], [open_run(run) for run in runs]
     for run, settings in zip(opened, find_differing_settings([run.config for run in opened])):
         scores = evaluate_with_cache(run, split, samples, limit, say)
@@ -164,70 +183,6 @@ def average_over_seeds(rows: Sequence[Row]) -> list[Row]:
     return averages
 
 
-def format_label(settings: Settings, names: Collection[str] | None = None) -> str:
-    """Return settings in short: 'geco kappa=3 seed=0'.
-
-    Args:
-        settings: {setting: value}; None values are left out.
-        names: the settings to include; default: all.
-    """
-    included = [name for name, value in settings.items() if value is not None and (names is None or name in names)]
-    return " ".join(("" if name == "objective" else f"{name}=") + format_cell(settings[name]) for name in included)
-
-
-def name_rows(rows: Sequence[Row]) -> list[str]:
-    """Return what to call each row: its settings where they distinguish all rows, else its folder."""
-    labels = [format_label(row["settings"]) for row in rows]
-    return labels if all(labels) and len(set(labels)) == len(rows) else [row["run"] for row in rows]
-
-
-def format_run_table(rows: Sequence[Row]) -> list[list[str]]:
-    """Return header and cells of the runs; with their folders where settings do not distinguish them."""
-    first = ["run"] if name_rows(rows)[0] == rows[0]["run"] else []
-    names = [*first, *rows[0]["settings"], *SCORES, CONSTRAINTS_MET]
-    return [names, *([format_cell((row | row["settings"])[name]) for name in names] for row in rows)]
-
-
-def format_seed_table(groups: Sequence[Row]) -> list[list[str]]:
-    """Return header and cells: mean +- standard error, and of constraints how many runs meet them."""
-    body = []
-    for group in groups:
-        met = None if group[CONSTRAINTS_MET] is None else f"{round(group[CONSTRAINTS_MET] * group['n'])}/{group['n']}"
-        errors = [group[f"{name}_se"] for name in SCORES]
-        scores = [
-            format_cell(group[name]) + ("" if error is None else f" +- {error:.2g}")
-            for name, error in zip(SCORES, errors)
-        ]
-        body.append([*map(format_cell, (*group["settings"].values(), group["n"])), *scores, format_cell(met)])
-    return [[*groups[0]["settings"], "n", *SCORES, CONSTRAINTS_MET], *body]
-
-
-def format_tables(rows: Sequence[Row], groups: Sequence[Row]) -> dict[str, list[list[str]]]:
-    """Return {title: header and cells}: the runs, and the means where a setting has several seeds."""
-    tables = {"runs": format_run_table(rows)}
-    if any(group["n"] > 1 for group in groups):
-        tables["mean +- standard error over seeds"] = format_seed_table(groups)
-    return tables
-
-
-def format_comparison_csv(rows: Sequence[Row]) -> bytes:
-    """Return rows as CSV, settings as columns of their own, numbers in full."""
-    lines = [row["settings"] | {name: value for name, value in row.items() if name != "settings"} for row in rows]
-    return format_csv(lines)
-
-
-def format_comparison_page(
-    rows: Sequence[Row], groups: Sequence[Row], request: Mapping[str, Any], pictures: Sequence[pathlib.Path]
-) -> bytes:
-    """Return the tables and pictures as one Markdown page."""
-    images = f"{request['split']} split, {rows[0]['images']} images"
-    parts = [f"# {len(rows)} runs", f"{images}, nll from K={request['samples']} samples; nats per image."]
-    for title, lines in format_tables(rows, groups).items():
-        parts += [f"## {title[0].upper()}{title[1:]}", format_markdown(lines)]
-    parts += [f"![{path.stem}]({path.name})" for path in pictures]
-    return ("\n\n".join(parts) + "\n").encode()
-
-
 def build_plane_points(groups: Sequence[Row], objective: str, height: str) -> list[dict[str, Any]]:
     """Return points of `tfvae.plots.planes`: numbers that differ name a point, words that differ name its line.
 
@@ -250,7 +205,7 @@ def draw_samples(runs: Sequence[Run], rows: Sequence[Row], folder: pathlib.Path,
     """Draw a row of samples for each run, all from the same seed, and return the paths: a file for each image shape."""
     samples_by_shape: dict[tuple[int, ...], dict[str, np.ndarray]] = {}
     for run, name in zip(runs, name_rows(rows)):
-        model = load_run(run.path, say)
+        model = load_run(run, say)
         count = POINTS_PER_RUN if grids.is_points(model.image_shape) else SAMPLES_PER_RUN
         samples_by_shape.setdefault(model.image_shape, {})[name] = model.sample(count, (0, 0)).numpy()
     paths = []

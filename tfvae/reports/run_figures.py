@@ -13,8 +13,8 @@ from tfvae.models.latent_statistics import encode_means, measure_kl_per_dimensio
 from tfvae.objectives.geco.constraint_status import describe_constraints
 from tfvae.plots import curves, grids, latent_figures, scatter
 from tfvae.reports.run_report import write_report
-from tfvae.runtime import files
 from tfvae.training import trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.training.run_folder import Run
 
 SAMPLE_COUNT, RECONSTRUCTION_COUNT, TRAVERSED_DIMENSIONS = 64, 40, 10
@@ -38,26 +38,25 @@ def draw_run_figures(run: Run) -> list[pathlib.Path]:
     """Draw all figures that suit the model into ``plots/`` and ``samples/``, and ``report.html``; return the paths.
 
     Args:
-        run: a run with at least one epoch.
+        run: a trained run; one that was made of an exported model has no metrics, and so no curves.
 
     Example:
         draw_run_figures(open_run("runs/latest"))
     """
     config, rows, model = run.config, run.rows, trainer.load_run(run.path)
     split = "validation" if config.validation else "test"
-    images, labels = trainer.load_split(config, split)
+    images, labels = load_run_split(run, split)
     images, labels = images[:MOST_IMAGES], labels[:MOST_IMAGES]
     kl = measure_kl_per_dimension(model, images)
     plots = [
-        *draw_curves(run, model, rows),
+        *(draw_curves(run, model, rows) if rows else ()),
         latent_figures.draw_kl_per_dimension(kl, run.path / "plots" / "kl_per_dimension.png"),
     ]
     is_points = grids.is_points(model.image_shape)
     samples = draw_points(run, model, images, labels) if is_points else draw_images(run, model, images)
     facts = [(f"constraint {i}", line) for i, line in enumerate(describe_constraints(model, rows), 1)]
-    facts += [(name, f"{rows[-1][name]:.5g}") for name in ("elbo", "rate", "distortion", "sq_err")]
-    environment = files.read_json(run.path / "env.json")
-    report = write_report(run.path, config.to_dict(), environment, rows, facts, plots, samples)
+    facts += [(name, f"{rows[-1][name]:.5g}") for name in ("elbo", "rate", "distortion", "sq_err") if rows]
+    report = write_report(run.path, config.to_dict(), run.environment, rows, facts, plots, samples)
     return [*plots, *samples, report]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,11 +15,28 @@ from typing import Any
 import filelock
 import platformdirs
 
-from tfvae.errors import IntegrityError, StorageError
+from tfvae.errors import IntegrityError, StorageError, UsageError, describe_value
+from tfvae.schemas import HASHED_FILES, Anything, Schema
 
 LOCK_NAME = ".lock"
 MANIFEST = "manifest.json"
+MAX_TEXT_BYTES = 8 * 2**20  # of a file of metadata; parsed it takes some thirty times as much memory
 PathLike = str | os.PathLike[str]
+
+
+def check_path(path: Any, expected: str) -> pathlib.Path:
+    """Return a path of the user's.
+
+    Args:
+        path: a text or a path.
+        expected: what it is the path of, for the message.
+
+    Raises:
+        UsageError: it is something else, an array perhaps.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"Expected {expected}. Received: {describe_value(path)}.")
+    return pathlib.Path(path)
 
 
 @contextlib.contextmanager
@@ -111,16 +129,55 @@ def write_json(path: PathLike, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 
-def read_json(path: PathLike) -> Any:
-    """Return the content of a JSON file.
+def read_text(path: PathLike, most: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a file.
+
+    Args:
+        path: of the file.
+        most: the greatest size in bytes that is read.
 
     Raises:
-        IntegrityError: it is missing or damaged.
+        IntegrityError: it is missing, no plain file, too large, or not UTF-8.
     """
+    path = pathlib.Path(path)
     try:
-        return json.loads(pathlib.Path(path).read_text())
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device might never end
+            raise IntegrityError(f"Expected {path} to be a file. Received: something else.")
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise IntegrityError(f"Expected {path} to have at most {most:,} bytes. Received: more.")
+        return data.decode()
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise IntegrityError(f"Expected a readable text in {path}. Received: {reason}.") from None
+
+
+def read_json(path: PathLike, schema: Schema = Anything()) -> Any:
+    """Return the content of a JSON file, which somebody else may have written.
+
+    Args:
+        path: of the file.
+        schema: what the content has to be, see `tfvae.schemas`.
+
+    Raises:
+        IntegrityError: it is missing, damaged, or not as the schema says.
+    """
+    text = read_text(path)
+    try:
+        value = json.loads(text, object_pairs_hook=_make_unique_dict)
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"Expected readable JSON in {path}. Received: {error}.") from None
+    schema.check(value, str(path))
+    return value
+
+
+def _make_unique_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dict of the pairs; ValueError if a name is there twice, for readers would not agree on its value."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a name that is there twice")
+    return values
 
 
 def sha256(path: PathLike) -> str:
@@ -158,10 +215,42 @@ def write_folder(path: PathLike, write: Callable[[pathlib.Path], Any]) -> None:
             write_json(beside / MANIFEST, {**metadata, "files": entries} if metadata else entries)
             for folder in (*(p for p in beside.rglob("*") if p.is_dir()), beside):
                 sync_folder(folder)
-            beside.rename(path)
+            rename_to_new(beside, path)
             sync_folder(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def rename_to_new(folder: PathLike, path: PathLike) -> None:
+    """Give a folder that is complete its name.
+
+    Raises:
+        UsageError: the name is taken by now; what has it stays as it is.
+    """
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise UsageError(
+            f"Expected a new folder. Received: {path}, which another process has made meanwhile. Choose another."
+        ) from None
+
+
+def list_files(path: PathLike) -> dict[str, pathlib.Path]:
+    """Return {relative path: path} of all files below a folder.
+
+    Raises:
+        IntegrityError: something is neither a file nor a folder: a link, which no hash covers, or a pipe.
+    """
+    paths = sorted(p for p in pathlib.Path(path).rglob("*") if p.is_symlink() or not p.is_dir())
+    for p in paths:
+        if p.is_symlink() or not p.is_file():
+            kind = "a link" if p.is_symlink() else "a pipe or device"
+            raise IntegrityError(
+                f"Expected in {path} files and folders. Received: {p.relative_to(path)}, {kind}, which no hash covers."
+            )
+    return {p.relative_to(path).as_posix(): p for p in paths}
 
 
 def verify_folder(path: PathLike) -> None:
@@ -171,21 +260,30 @@ def verify_folder(path: PathLike) -> None:
         IntegrityError: a file is missing, another, or not in the manifest, or there is a link.
     """
     path = pathlib.Path(path)
-    manifest = read_json(path / MANIFEST)
-    try:
-        listed = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest.get("files", manifest).items()}
-    except (AttributeError, KeyError, TypeError):
-        raise IntegrityError(f"Expected sizes and hashes in {path / MANIFEST}. Received: other JSON.") from None
-    if links := sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_symlink()):
-        raise IntegrityError(
-            f"Expected in {path} files and folders. Received: {links[0]}, a link, which no hash covers."
-        )
-    present = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()} - {MANIFEST}
-    if extra := sorted(present - set(listed)):
+    listed = read_hashed_files(path)
+    present = list_files(path)
+    present.pop(MANIFEST, None)
+    if extra := sorted(set(present) - set(listed)):
         raise IntegrityError(f"Expected in {path} only what its manifest lists. Received: {extra[0]}, too.")
-    for name, (size, digest) in listed.items():
-        file = path / name
+    for name, entry in listed.items():
         if name not in present:
-            raise IntegrityError(f"Expected {file}, which the manifest lists. Received: no such file.")
-        if file.stat().st_size != size or sha256(file) != digest:
-            raise IntegrityError(f"Expected {file} as its manifest says. Received: other content (damaged).")
+            raise IntegrityError(f"Expected {path / name}, which the manifest lists. Received: no such file.")
+        try:
+            is_same = present[name].stat().st_size == entry["bytes"] and sha256(present[name]) == entry["sha256"]
+        except OSError as error:
+            raise IntegrityError(f"Expected to read {path / name}. Received: {error.strerror}.") from None
+        if not is_same:
+            raise IntegrityError(f"Expected {path / name} as its manifest says. Received: other content (damaged).")
+
+
+def read_hashed_files(path: PathLike) -> dict[str, dict[str, Any]]:
+    """Return {relative path: {"bytes", "sha256"}} of the files that the manifest of a folder lists.
+
+    Raises:
+        IntegrityError: the manifest is missing, damaged, or of another form.
+    """
+    manifest_path = pathlib.Path(path) / MANIFEST
+    manifest = read_json(manifest_path)
+    listed = manifest.get("files", manifest) if isinstance(manifest, dict) else manifest
+    HASHED_FILES.check(listed, str(manifest_path))
+    return listed

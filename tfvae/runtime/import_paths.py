@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import os
@@ -11,7 +10,7 @@ import traceback
 import types
 from typing import Any
 
-from tfvae.errors import UsageError
+from tfvae.errors import UsageError, suggest_name
 from tfvae.specs import is_import_path
 
 EXAMPLE = "my_package.my_module.my_name"
@@ -144,10 +143,14 @@ def _failed_import(parts: list[str], module: str, error: BaseException) -> Usage
 def _describe_missing_name(path: str, owner: str, value: Any, name: str) -> str:
     """Return the sentence for a name that `value`, a module or a class, does not have."""
     public = [key for key in dir(value) if not key.startswith("_")]
-    near = difflib.get_close_matches(name, public, n=1, cutoff=0.6)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = suggest_name(name, public)
     file = getattr(value, "__file__", None)
     origin = f" ({file})" if file else ""
+    if owner == "__main__":
+        return (
+            f"Expected {path!r}, which was defined in a script or notebook, in this one too. Received: none such. Run "
+            f"its definition first, or move it into a file of its own and train with my_module.{name}."
+        )
     return (
         f"Expected {path!r} to be an import path such as {EXAMPLE}. Received: {owner!r}{origin} has no {name!r}; "
         f"correct the name.{hint}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfvae import specs
-from tfvae.errors import UsageError
+from tfvae.errors import UsageError, describe_value
 from tfvae.runtime import import_paths
 
 
@@ -61,6 +61,8 @@ def build_part(kind: str, table: Mapping[str, type], spec: Any, *, base: type | 
         {'latent': 2}
     """
     if not isinstance(spec, str):
+        if base is not None and not isinstance(spec, base):
+            raise UsageError(_describe_other_part(kind, spec, f"an object of a subclass of tfvae.{base.__name__}"))
         return spec
     name, options = specs.parse_spec(spec)
     cls = find_part_class(kind, name, table, base)
@@ -70,6 +72,41 @@ def build_part(kind: str, table: Mapping[str, type], spec: Any, *, base: type | 
     if name not in table:
         check_signature(kind, name, cls, context | values)
     return cls(**context, **values)
+
+
+def format_part(kind: str, table: Mapping[str, type], part: Any, base: type) -> str:
+    """Return the spec of a part that is given in Python, so that a config can name it.
+
+    Args:
+        kind: objective, likelihood, arch or prior.
+        table: {name: class} of the built-in parts.
+        part: a spec, which is returned as it is; a class; or an object of one, of which the spec says the options.
+        base: the class that it must be derived from.
+
+    Raises:
+        UsageError: something else, or a class that stands inside a function, so that it cannot be imported.
+    """
+    if isinstance(part, str):
+        return part
+    cls = part if isinstance(part, type) else type(part)
+    if not issubclass(cls, base) or cls is base:
+        raise UsageError(_describe_other_part(kind, part, f"a subclass of tfvae.{base.__name__}"))
+    name = next((known for known, one in table.items() if one is cls), f"{cls.__module__}.{cls.__qualname__}")
+    if "<" in name:
+        raise UsageError(
+            f"Expected {kind} to be a class that config.json can name. Received: {name}. Define it at the top level of "
+            "a file or notebook."
+        )
+    if part is cls:
+        return name
+    values, options = part.get_config(), specs.list_keyword_options(cls)
+    changed = {key: values[key] for key, one in options.items() if key in values and values[key] != one.default}
+    return specs.format_spec(name, changed)
+
+
+def _describe_other_part(kind: str, part: Any, otherwise: str) -> str:
+    """Return the sentence for a value that is no part of the kind."""
+    return f"Expected {kind} to be a name with options, or {otherwise}. Received: {describe_value(part)}."
 
 
 def check_signature(kind: str, name: str, cls: type, arguments: Mapping[str, Any]) -> None:

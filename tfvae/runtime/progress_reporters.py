@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tfvae.errors import UsageError, describe_value, make_printable
+
 PROGRESS_COLUMNS = ("loss", "elbo", "rate", "distortion", "sq_err", "lambda", "constraint", "val_elbo")
+EPOCH_LINES = 100  # of a training in a script, at most
 LIVE_COLUMNS = ("elbo", "rate", "sq_err")
 
 
@@ -29,7 +33,7 @@ class SilentReporter:
         """Report that `done` of `steps` in this epoch are done, with the means so far."""
 
     def epoch(self, row: Mapping[str, Any], epochs: int, images_per_second: float) -> None:
-        """Report the row that went to metrics.csv."""
+        """Report the row that went to metrics.csv; images_per_second is NaN where nothing but compiling was timed."""
 
     def close(self) -> None:
         """End: the run is over."""
@@ -48,7 +52,7 @@ class PlainReporter(SilentReporter):
 
     def line(self, text: str) -> None:
         """Print a sentence."""
-        print(text, file=self.stream, flush=True)
+        print(make_printable(text), file=self.stream, flush=True)
 
     def block(self, epoch: int, epochs: int, done: int, steps: int, means: Mapping[str, float]) -> None:
         """Print the means so far, if the last line is `every` seconds old."""
@@ -59,7 +63,8 @@ class PlainReporter(SilentReporter):
     def epoch(self, row: Mapping[str, Any], epochs: int, images_per_second: float) -> None:
         """Print the row of a finished epoch."""
         self.last = time.monotonic()
-        self.line(f"epoch {row['epoch']}/{epochs}  {format_progress(row)}  {images_per_second:,.0f} images/s")
+        speed = f"  {images_per_second:,.0f} images/s" if math.isfinite(images_per_second) else ""
+        self.line(f"epoch {row['epoch']}/{epochs}  {format_progress(row)}{speed}")
 
 
 class LiveReporter(PlainReporter):
@@ -82,7 +87,7 @@ class LiveReporter(PlainReporter):
 
     def line(self, text: str) -> None:
         """Print a sentence above the bar."""
-        self.console.print(text, soft_wrap=True, markup=False)
+        self.console.print(make_printable(text), soft_wrap=True, markup=False)
 
     def block(self, epoch: int, epochs: int, done: int, steps: int, means: Mapping[str, float]) -> None:
         """Move the bar."""
@@ -101,3 +106,56 @@ class LiveReporter(PlainReporter):
 def make_reporter() -> PlainReporter:
     """Return a live reporter on a terminal, a plain one elsewhere; both on standard error."""
     return LiveReporter() if sys.stderr.isatty() else PlainReporter()
+
+
+class ScriptReporter(PlainReporter):
+    """A reporter for scripts and notebooks: a line an epoch, of many epochs about a hundred lines in all."""
+
+    def __init__(self) -> None:
+        super().__init__(every=60.0)
+
+    def epoch(self, row: Mapping[str, Any], epochs: int, images_per_second: float) -> None:
+        """Print the row of a finished epoch, if its turn has come."""
+        if row["epoch"] in (1, epochs) or row["epoch"] % math.ceil(epochs / EPOCH_LINES) == 0:
+            super().epoch(row, epochs, images_per_second)
+
+
+class CallbackReporter(SilentReporter):
+    """A reporter that hands the row of each epoch to a function of the user's.
+
+    Args:
+        function: called with the row of metrics.csv, a dict.
+    """
+
+    def __init__(self, function: Callable[[dict[str, Any]], object]) -> None:
+        self.function = function
+
+    def epoch(self, row: Mapping[str, Any], epochs: int, images_per_second: float) -> None:
+        """Call the function."""
+        self.function(dict(row))
+
+
+ProgressChoice = bool | SilentReporter | Callable[[dict[str, Any]], object]
+
+
+def choose_reporter(progress: ProgressChoice) -> SilentReporter:
+    """Return the reporter that ``tfvae.train(progress=...)`` asks for.
+
+    Args:
+        progress: True: a bar on a terminal, lines elsewhere; False: silence; a function of each epoch's row; or a
+            reporter.
+
+    Raises:
+        UsageError: something else.
+    """
+    if isinstance(progress, SilentReporter):
+        return progress
+    if isinstance(progress, bool):
+        if not progress:
+            return SilentReporter()
+        return LiveReporter() if sys.stderr.isatty() else ScriptReporter()
+    if callable(progress):
+        return CallbackReporter(progress)
+    raise UsageError(
+        f"Expected progress to be True, False, or a function of an epoch's row. Received: {describe_value(progress)}."
+    )

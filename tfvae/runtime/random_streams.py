@@ -7,10 +7,14 @@ stateless floats differ between XLA and its kernels, and its Philox takes XLA on
 
 import contextlib
 import enum
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from tfvae.errors import UsageError, describe_value
 
 
 class SeedStream(enum.IntEnum):
@@ -49,10 +53,22 @@ PARITY = 0x1BD11BDA
 
 
 def as_seed(seed: Any) -> tf.Tensor:
-    """Turn an int, a pair of ints or an int tensor of shape [2] into the int32 tensor [2] that a seed is."""
-    if isinstance(seed, int):
-        seed = (seed, 0)
-    return tf.cast(tf.convert_to_tensor(seed), tf.int32)
+    """Turn an int, a pair of ints or an int tensor of shape [2] into the int32 tensor [2] that a seed is.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    pair = (seed, 0) if isinstance(seed, numbers.Integral) else seed
+    is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_seed_word, pair))
+    is_array = isinstance(pair, np.ndarray) and pair.shape == (2,) and pair.dtype.kind in "iu"
+    if not (is_pair or is_array or tf.is_tensor(pair)):
+        raise UsageError(f"Expected seed to be a whole number, or a pair of them. Received: {describe_value(seed)}.")
+    return tf.cast(tf.convert_to_tensor(pair), tf.int32)
+
+
+def is_seed_word(value: Any) -> bool:
+    """Tell whether a value is one of the two numbers of a seed; in a graph it may be a tensor."""
+    return isinstance(value, numbers.Integral) or tf.is_tensor(value)
 
 
 def to_word(value: int) -> tf.Tensor:

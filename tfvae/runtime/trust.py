@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import pathlib
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from tfvae.runtime import files
 SIGNATURE_KEY = "config_signature"  # in env.json
 SECRET_BYTES = 32
 _TRUSTED_TEXTS: set[str] = set()  # what the user has said to trust in this process
+_TRUSTED_FEATURES: set[str] = set()  # the paths of SavedModels in constraints among it
 AXES = ("objective", "likelihood", "arch", "prior", "dataset")
 
 
@@ -50,6 +52,14 @@ def names_foreign_code(setting: str, spec: str) -> bool:
     """
     name, _, options = spec.partition(":")
     return specs.is_import_path(name) or setting == "objective" and "feature:" in options
+
+
+def trusts_features(path: str) -> bool:
+    """Return whether the user has said to trust a config with the constraint ``feature:path``.
+
+    A signature is not enough: it says that the user wrote the config, and nothing of the files at that path.
+    """
+    return path in _TRUSTED_FEATURES
 
 
 def read_secret() -> bytes:
@@ -113,6 +123,7 @@ def check_specs(config: Config, environment: Mapping[str, Any], trusted: bool = 
     text = json.dumps(foreign, sort_keys=True)
     if trusted:
         _TRUSTED_TEXTS.add(text)
+        _TRUSTED_FEATURES.update(re.findall(r"feature:(.+?)\s*<=", config.objective))
     if not foreign or text in _TRUSTED_TEXTS:
         return
     signature, expected = environment.get(SIGNATURE_KEY), sign_config(text)

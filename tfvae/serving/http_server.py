@@ -13,14 +13,14 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from tfvae.errors import TfvaeError
-from tfvae.exporting import savedmodel
+from tfvae.exporting import export_manifest, savedmodel
 from tfvae.exporting.exporter import WARMUP_FILE
 from tfvae.exporting.loading import SavedModel
 from tfvae.exporting.signatures import MAX_IMAGES
-from tfvae.runtime import files
 from tfvae.serving import rest_requests, rest_responses
 from tfvae.serving.rest_requests import MAX_BODY, RequestError
 
+MAX_WARMUP_REQUESTS = 100  # a foreign model may bring any number
 LOG = logging.getLogger("tfvae.serving")
 URLS = "GET /v1/models/NAME[/versions/N][/metadata], POST /v1/models/NAME[/versions/N]:predict, or GET /healthz"
 ERROR_MESSAGES = {
@@ -85,18 +85,19 @@ class ModelServer:
         signatures: as `savedmodel.describe_signatures` gives them.
 
     Args:
-        folder: of the SavedModel, which is loaded unasked.
+        folder: of the SavedModel.
         name: of the model in URLs.
         version: its number.
+        trusted: load it unchecked: it was checked where nobody else writes, or the user has said so.
     """
 
-    def __init__(self, folder: pathlib.Path, name: str, version: int) -> None:
+    def __init__(self, folder: pathlib.Path, name: str, version: int, trusted: bool = False) -> None:
         self.name, self.version, self.url_map = name, version, build_url_map()
         graph = savedmodel.parse_savedmodel(folder).meta_graphs[0]
         manifest = read_manifest(folder)
         self.signatures = savedmodel.describe_signatures(graph)
         self.metadata = rest_responses.encode_metadata(name, version, graph, manifest.get("condition"))
-        self.model = ServedModel(folder)
+        self.model = ServedModel(folder, trusted)
         self.max_images = read_max_images(manifest)
         run_warmup_requests(self.model, folder)
 
@@ -156,18 +157,14 @@ class ModelServer:
 def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
     """Return the manifest of a SavedModel; {} for a model of others, loaded with --trust, that has no such JSON."""
     try:
-        manifest = files.read_json(folder / savedmodel.MANIFEST)
+        return export_manifest.read_manifest(folder)
     except TfvaeError:
         return {}
-    return manifest if isinstance(manifest, dict) else {}
 
 
 def read_max_images(manifest: dict[str, Any]) -> int:
     """Return how many images a request may ask for: the manifest's limit of `sample`, for the decoder is what costs."""
-    try:
-        return int(manifest["max_n"])
-    except (KeyError, TypeError, ValueError):
-        return MAX_IMAGES
+    return min(MAX_IMAGES, manifest.get("max_n", MAX_IMAGES))
 
 
 def run_warmup_requests(model: SavedModel, folder: pathlib.Path) -> None:
@@ -175,7 +172,7 @@ def run_warmup_requests(model: SavedModel, folder: pathlib.Path) -> None:
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
     path = folder / WARMUP_FILE
-    for record in tf.data.TFRecordDataset(str(path)) if path.exists() else ():
+    for record in tf.data.TFRecordDataset(str(path)).take(MAX_WARMUP_REQUESTS) if path.exists() else ():
         request = PredictionLog.FromString(record.numpy()).predict_log.request
         name, inputs = request.model_spec.signature_name, {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
         if name in model.signatures and inputs.keys() == model.signatures[name].structured_input_signature[1].keys():

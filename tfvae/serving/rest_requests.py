@@ -18,8 +18,8 @@ import numpy as np
 import orjson
 
 from tfvae.errors import TfvaeError, describe_unknown
-from tfvae.exporting.safety import escape_text
 from tfvae.exporting.savedmodel import Signature, TensorSpec
+from tfvae.safety.foreign_text import escape_text
 
 DEFAULT_SIGNATURE = "serving_default"  # of a request that names none
 MAX_BODY = 4 * 2**20  # bytes of a request

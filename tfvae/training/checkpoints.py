@@ -13,6 +13,7 @@ import numpy as np
 from tfvae.errors import DivergedError, IntegrityError
 from tfvae.models.vae import VAE
 from tfvae.runtime import files
+from tfvae.safety.array_files import read_arrays
 from tfvae.training.training_state import TrainingState
 
 KEPT_CHECKPOINTS = 2  # the newest, and the one before in case the newest is damaged
@@ -80,8 +81,7 @@ def restore_checkpoint(folder: pathlib.Path, model: VAE) -> TrainingState:
         IntegrityError: the checkpoint is damaged, or is not of this model.
     """
     files.verify_folder(folder)
-    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = read_arrays(folder / ARRAYS_FILE)
     variables = name_variables(model)
     for name, variable in variables.items():
         array = arrays.get(name)

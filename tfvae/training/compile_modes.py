@@ -23,6 +23,7 @@ import tensorflow as tf
 from tfvae.errors import IntegrityError
 from tfvae.models.vae import VAE
 from tfvae.runtime import files
+from tfvae.schemas import MapOf, Number, Text
 from tfvae.training.engine import Engine, default_mode, describe_device
 
 MODES = ("loop", "step", "kernels")
@@ -54,10 +55,9 @@ def make_cache_key(model: VAE, batch_size: int) -> str:
 def read_cache() -> dict[str, Any]:
     """Return {key: {mode: seconds a step}}; an unreadable file counts as none."""
     try:
-        cache = files.read_json(find_cache_file())
+        return files.read_json(find_cache_file(), MapOf(Text(), MapOf(Text(), Number(0))))
     except IntegrityError:
         return {}
-    return cache if isinstance(cache, dict) else {}
 
 
 def write_cache(key: str, seconds: dict[str, float]) -> None:
@@ -106,8 +106,8 @@ def choose_mode(model: VAE, batch_size: int, steps: int, xla: str = "auto") -> t
     if steps < MIN_STEPS_TO_MEASURE or len(modes) == 1:
         return preferred, "asked for" if len(modes) == 1 else "the architecture's default"
     key = make_cache_key(model, batch_size)
-    cached, how = read_cache().get(key), "measured before"
-    seconds = {mode: value for mode, value in cached.items() if mode in modes} if isinstance(cached, dict) else {}
+    cached, how = read_cache().get(key, {}), "measured before"
+    seconds = {mode: value for mode, value in cached.items() if mode in modes}
     if preferred not in seconds:
         seconds, how = time_modes(model, batch_size, sorted(modes, key=lambda mode: mode != preferred)), "measured"
         write_cache(key, seconds)

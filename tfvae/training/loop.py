@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -138,7 +139,7 @@ class Loop:
             **means,
             **{name: float(value) for name, value in self.model.state_logs().items()},
         }
-        images_per_second = (len(order) - first_step) * self.config.batch_size / (time.monotonic() - begun)
+        images_per_second = self._measure_speed(len(order) - first_step, begun, time.monotonic())
         with use_averaged_weights(self.model):
             if self.held_out_images is not None:
                 held_out_means = self.engine.evaluate(self.held_out_images, self.held_out[1])
@@ -148,6 +149,21 @@ class Loop:
         if is_stopped or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self._save()
         return not is_stopped or epoch == self.config.epochs
+
+    def _measure_speed(self, steps: int, begun: float, ended: float) -> float:
+        """Return the images per second of an epoch's steps, without compiling and what was trained in that time.
+
+        Args:
+            steps: steps taken.
+            begun, ended: when, on the monotonic clock.
+
+        Returns:
+            NaN where no step was taken but the one that compiles.
+        """
+        if self.engine.compiled_at > begun:  # within this epoch
+            steps -= self.engine.steps_while_compiling
+            begun = self.engine.compiled_at
+        return steps * self.config.batch_size / (ended - begun) if steps > 0 and ended > begun else math.nan
 
     def _run_blocks(self, epoch: int, order: np.ndarray, begun: float) -> dict[str, float] | None:
         """Run what is left of an epoch and return the means of its columns; None: it was asked to stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ class ReplicatedEngine(Engine):
     def __init__(self, model: VAE, batch_size: int, mode: str, strategy: Any) -> None:
         super().__init__(model, batch_size, mode)
         self.strategy, self.replicas = strategy, strategy.num_replicas_in_sync
+        self.steps_while_compiling = 1
         if batch_size % self.replicas:
             raise UsageError(
                 f"Expected a batch size that {self.replicas} replicas can share. Received: batch_size={batch_size}."
@@ -69,8 +71,10 @@ class ReplicatedEngine(Engine):
 
     def run_block(self, images: Any, labels: Any, rows: Any, first: int, stop: int, sums: Any) -> tf.Tensor:
         """Take steps `first` to `stop` of `rows`."""
+        begun = time.monotonic()
         for i in range(first, stop):
             sums = self._optimize(self.share_out(images[rows[i]]), self.share_out(labels[rows[i]]), sums)
+            self._note_compiled(begun)
         return sums
 
     def _streamed(self, images: Any, labels: Any, order: Any, done: int, count: int) -> Iterator[tuple[Any, ...]]:

@@ -7,21 +7,25 @@ import csv
 import datetime
 import functools
 import io
+import math
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfvae.config import Config
-from tfvae.errors import StorageError, TfvaeError, UsageError
+from tfvae.errors import IntegrityError, StorageError, TfvaeError, UsageError
 from tfvae.runtime import files, trust
+from tfvae.runtime.run_metadata import CONFIG_FILE, ENVIRONMENT_FILE, read_config, read_environment
 
 FIRST_COLUMNS = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
 CONSTRAINT_COLUMNS = ("lambda", "constraint", "constraint_ma")
-CONFIG_FILE, ENVIRONMENT_FILE, METRICS_FILE, STATUS_FILE = "config.json", "env.json", "metrics.csv", "STATUS"
+METRICS_FILE, STATUS_FILE = "metrics.csv", "STATUS"
+MAX_STATUS_BYTES, MAX_METRICS_BYTES = 100, 256 * 2**20
 CHECKPOINTS, PLOTS, SAMPLES = "checkpoints", "plots", "samples"
+_OPENERS: list[Callable[[files.PathLike], Run | None]] = []  # see `add_opener`
 
 
 def column_order(name: str) -> tuple[int, int, int]:
@@ -53,6 +57,10 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({self.display_path!r})"
 
+    def __fspath__(self) -> str:
+        """Return the path: a run goes wherever its folder does."""
+        return str(self.path)
+
     @functools.cached_property
     def config(self) -> Config:
         """Return the settings of the run.
@@ -60,12 +68,12 @@ class Run:
         Raises:
             IntegrityError: config.json is damaged. UsageError: it has unknown settings.
         """
-        return Config.from_dict(files.read_json(self.path / CONFIG_FILE))
+        return read_config(self.path)
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
         """Return env.json: versions and devices, and what the training data were."""
-        return files.read_json(self.path / ENVIRONMENT_FILE)
+        return read_environment(self.path)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -76,6 +84,11 @@ class Run:
     def classes(self) -> int:
         """Return how many labels the training data had."""
         return int(self.environment.get("classes", 0))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the name of each label; () where they have none, or the run is of 0.1.0."""
+        return tuple(self.environment.get("class_names", ()))
 
     @property
     def checkpoints_folder(self) -> pathlib.Path:
@@ -91,7 +104,7 @@ class Run:
     @property
     def status(self) -> str:
         """Return running, finished, stopped or failed; interrupted: its process is gone without a word."""
-        word = (self.path / STATUS_FILE).read_text().strip()
+        word = files.read_text(self.path / STATUS_FILE, MAX_STATUS_BYTES).strip()
         return "interrupted" if word == "running" and not files.is_locked(self.path) else word
 
     def write_status(self, word: str) -> None:
@@ -117,12 +130,25 @@ class Run:
 
     @property
     def rows(self) -> list[dict[str, float]]:
-        """Return metrics.csv, one dict an epoch, numbers converted."""
+        """Return metrics.csv, one dict an epoch, numbers converted.
+
+        Raises:
+            IntegrityError: it is damaged.
+        """
         path = self.path / METRICS_FILE
         if not path.exists():
             return []
-        with open(path, newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        table = csv.DictReader(io.StringIO(files.read_text(path, MAX_METRICS_BYTES), newline=""))
+        try:
+            rows = [{name: float(value) for name, value in row.items()} for row in table]
+            is_whole = all(math.isfinite(row[name]) for row in rows for name in ("epoch", "step", "seconds"))
+        except (ValueError, TypeError, KeyError, csv.Error):
+            is_whole = False
+        if not is_whole:
+            raise IntegrityError(
+                f"Expected in {path} numbers, with columns for epoch, step and seconds. Received: other text."
+            )
+        return rows
 
     def write_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Replace metrics.csv; its columns are those of the first row."""
@@ -139,8 +165,10 @@ def check_run_folder(run_dir: files.PathLike | None = None, root: files.PathLike
     """Refuse a run folder that exists, or a place that cannot be written.
 
     Raises:
-        UsageError: it is such a one.
+        UsageError: it is such a one, or no path at all.
     """
+    for place in (run_dir or ".", root):
+        files.check_path(place, "the path of a folder for runs")
     if run_dir and os.path.lexists(run_dir):
         raise UsageError(
             f"Expected a new run folder. Received: {run_dir}, which exists. Continue it with  tfvae resume {run_dir}  "
@@ -181,8 +209,12 @@ def find_runs_folder(config: Config, root: files.PathLike) -> pathlib.Path:
 
 
 def to_folder_name(text: str, length: int = 60) -> str:
-    """Return a text as the name of one folder: letters, digits, '.', '_' and '-' only, of limited length."""
-    return re.sub(r"[^\w.-]+", "-", text.replace("/", "_")).strip("-")[-length:]
+    """Return a text as the name of one folder: letters, digits, '.', '_' and '-' only, of limited length.
+
+    Of a path within the text, as in folder:PATH, the last part stands for all of it.
+    """
+    text = re.sub(r"(?<=[:=])[^,:=]*[/\\](?=[^,/\\])", "", text)
+    return re.sub(r"[^\w.-]+", "-", text.replace("/", "_"))[-length:].strip("-._") or "unnamed"
 
 
 def create_run(
@@ -252,14 +284,27 @@ def link_latest(root: pathlib.Path, path: pathlib.Path) -> None:
     os.replace(beside, root / "latest")
 
 
+def add_opener(opener: Callable[[files.PathLike], Run | None]) -> None:
+    """Let `open_run` open models of another kind; this package does not know the zoo and exports, which are above it.
+
+    Args:
+        opener: returns the model that a path names; None: it names none of this kind.
+    """
+    _OPENERS.append(opener)
+
+
 def open_run(path: Run | files.PathLike) -> Run:
-    """Return the run in a folder, ``latest`` included; a `Run` is returned as it is.
+    """Return the run in a folder, ``latest`` included, or the model that an opener finds; a `Run` as it is.
 
     Raises:
-        UsageError: it is no run folder.
+        UsageError: it is neither.
     """
     if isinstance(path, Run):
         return path
+    files.check_path(path, "a run or its folder")
+    for opener in _OPENERS:
+        if (model := opener(path)) is not None:
+            return model
     path = pathlib.Path(path)
     if not (path / CONFIG_FILE).is_file():
         raise UsageError(f"Expected a run folder (with config.json). Received: {path}. List them with  tfvae runs.")

@@ -20,6 +20,7 @@ from tfvae.models.latent_statistics import encode_images
 from tfvae.runtime import files, random_streams
 from tfvae.runtime.random_streams import SeedStream, fold_in
 from tfvae.training import checkpoints, trainer
+from tfvae.training.run_data import load_run_split
 from tfvae.training.run_folder import Run, create_run, open_run
 from tfvae.training.training_state import TrainingState
 
@@ -54,9 +55,9 @@ def train_second_stage(
             f"Expected a run whose codes do not depend on {first.condition.name}. Received: {source.path}."
         )
     config = dataclasses.replace(source.config, prior=prior, ema=None)  # `load_run` has put averages in their place
-    images, labels = trainer.load_split(config, "train")
+    images, labels = load_run_split(source, "train")
     environment = source.environment | {"second_stage_of": str(source.path)}
-    model = trainer.build_model(config, first.image_shape, source.classes)
+    model = trainer.build_model(config, first.image_shape, source.classes, source.class_names)
     trainer.compile_model(model, config, len(images))
     for part in ("arch", "likelihood"):
         copy_weights(getattr(first, part), getattr(model, part))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from tfvae.config import Config
 from tfvae.runtime.files import PathLike
+from tfvae.runtime.memory import check_process_count_fits
 from tfvae.runtime.progress_reporters import format_progress
 from tfvae.training.run_folder import CONFIG_FILE, Run, find_runs_folder, find_unfinished_run, to_folder_name
 
@@ -90,7 +91,11 @@ def train_trials(
         root: the folder of all runs.
         stop: whether to stop; asked again and again.
         say: called with one line for each begin and end.
+
+    Raises:
+        UsageError: more side by side than fit into memory.
     """
+    check_process_count_fits(min(jobs, len(trials)))
     waiting, failed = list(trials), []
     running: dict[subprocess.Popen[bytes], tuple[Trial, float]] = {}
     is_stopping = False

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfvae import datasets
@@ -17,37 +16,27 @@ from tfvae.models.vae import VAE
 from tfvae.objectives.build import build
 from tfvae.runtime import files, optimizers, replicas, trust
 from tfvae.runtime.environment import describe_environment
+from tfvae.runtime.memory import check_count_fits
 from tfvae.runtime.progress_reporters import SilentReporter
 from tfvae.training import checkpoints
 from tfvae.training.engine import uses_xla
 from tfvae.training.loop import Loop, Watch
 from tfvae.training.preflight import check_part_names
+from tfvae.training.published_model import PublishedModel
+from tfvae.training.python_settings import make_config
+from tfvae.training.run_data import Split, describe_data, load_run_split, load_split
 from tfvae.training.run_folder import Run, create_run, open_run
-
-Split = tuple[np.ndarray, np.ndarray]  # images [N, H, W, C] and labels [N]
-
-
-def load_split(config: Config, split: str) -> Split:
-    """Return the images and labels of a split ('train', 'validation' or 'test'), as the config asks for them."""
-    return datasets.load(
-        config.dataset,
-        split,
-        raw_dir=config.raw_dir or "",
-        limit=config.limit or 0,
-        validation=config.validation,
-        seed=config.seed,
-        binarize=config.binarize,
-        needs_labels=(config.condition or "").partition(":")[0] == "labels",
-    )
+from tfvae.training.setting_checks import check_trainable
 
 
-def build_model(config: Config, image_shape: tuple[int, ...], classes: int = 0) -> VAE:
+def build_model(config: Config, image_shape: tuple[int, ...], classes: int = 0, class_names: Sequence[str] = ()) -> VAE:
     """Return the model that a config describes, not compiled.
 
     Args:
         config: the settings.
         image_shape: (H, W, C).
         classes: how many labels the data have.
+        class_names: their names; (): none.
     """
     return build(
         config.objective,
@@ -63,6 +52,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int = 0) 
         samples=config.samples,
         condition=config.condition,
         classes=classes,
+        class_names=class_names,
     )
 
 
@@ -76,35 +66,14 @@ def compile_model(model: VAE, config: Config, count: int, halvings: int = 0) -> 
         halvings: how often the learning rate was halved, see `tfvae.training.loop`.
     """
     steps = config.epochs * (count // config.batch_size)
-    model.on_train_begin(steps)
     learning_rate = optimizers.LearningRateSchedule(
         config.learning_rate * 0.5**halvings, config.schedule, steps, config.learning_rate_warmup
     )
+    model.on_train_begin(steps, learning_rate)
     average = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     optimizer = optimizers.GuardedAdam(learning_rate, global_clipnorm=config.clip_norm or None, **average)
     model.compile(optimizer, jit_compile=uses_xla(model, config.xla))
     model.optimizer.build(model.trainable_variables)
-
-
-def check_trainable(config: Config, images: np.ndarray, reporter: SilentReporter) -> None:
-    """Refuse what cannot be trained, and report what is unusual.
-
-    Raises:
-        UsageError: a batch larger than the training set, or floats that are to be binarised.
-    """
-    if config.batch_size > len(images):
-        raise UsageError(
-            f"Expected batch_size <= the {len(images)} training images. Received: batch_size={config.batch_size}."
-        )
-    is_binary = images.dtype == np.uint8 and bool(np.isin(images[:1000], (0, 255)).all())
-    is_bernoulli = config.likelihood.partition(":")[0] == "bernoulli"
-    if is_bernoulli and config.binarize == "none" and not is_binary:
-        reporter.line(
-            "note: bernoulli on grey pixels treats grey levels as probabilities, which is no likelihood of the data: "
-            "bits/dim are not reported. Use --binarize dynamic or static, or another likelihood."
-        )
-    if config.binarize != "none" and images.dtype != np.uint8:
-        raise UsageError(f"Expected byte images for binarize={config.binarize}. Received: {config.dataset} (floats).")
 
 
 def train(
@@ -119,6 +88,8 @@ def train(
 ) -> Run:
     """Train what a config, or the settings of `Config` by name, describe, and return the `Run`.
 
+    `tfvae.train` is this with progress and with the figures of a run, see `tfvae.reports.complete_runs`.
+
     Args:
         config: the settings; None: those given by name.
         run_dir: the folder to create; None: ``root/<dataset>/<objective>/<timestamp>-<hash>``.
@@ -126,7 +97,7 @@ def train(
         reporter: of the progress; None: silent.
         stop: called after each block of steps; True saves and stops.
         watch: called with (run, model, epoch) after each epoch, to look at the model while it learns.
-        **settings: of `Config`, by name.
+        **settings: of `Config`, by name; as `make_config` takes them.
 
     Raises:
         UsageError (the folder exists or cannot be made, too), DataError: nothing is written.
@@ -134,25 +105,21 @@ def train(
         DivergedError: the loss is no longer finite; STATUS says failed.
 
     Example:
-        >>> run = tfvae.train(objective="geco:kappa=2", dataset="digits", epochs=5)
+        >>> run = trainer.train(objective="geco:kappa=2", dataset="digits", epochs=5)
         >>> run.rows[-1]["elbo"]
     """
     reporter = reporter or SilentReporter()
-    config = config or Config(**settings)
+    config = make_config(config, settings)
     check_part_names(config)
     strategy = make_run_strategy(config, run_dir)
     training = load_split(config, "train")
     check_trainable(config, training[0], reporter)
-    model = build_compiled_model(config, training, strategy)
+    data = describe_data(config, training)
+    model = build_compiled_model(config, training, strategy, data["class_names"])
     if not replicas.is_chief(strategy):
         replicas.wait_for_all(strategy)  # until the chief has made the folder
         return train_run(open_run(run_dir or ""), config, model, training, reporter, stop, watch, strategy)
-    environment = describe_environment() | {
-        "train_images_sha256": datasets.fingerprint(training[0]),
-        "image_shape": list(training[0].shape[1:]),
-        "classes": count_classes(training),
-    }
-    run = create_run(config, environment, run_dir, root)
+    run = create_run(config, describe_environment() | data, run_dir, root)
     replicas.wait_for_all(strategy)
     return train_run(run, config, model, training, reporter, stop, watch, strategy)
 
@@ -178,12 +145,16 @@ def writes_files(config: Config) -> bool:
     return replicas.is_chief(replicas.make_strategy(config.strategy, config.replicas))
 
 
-def build_compiled_model(config: Config, training: Split, strategy: tf.distribute.Strategy | None) -> VAE:
+def build_compiled_model(
+    config: Config, training: Split, strategy: tf.distribute.Strategy | None, class_names: Sequence[str] = ()
+) -> VAE:
     """Return the model of a config, compiled for these training images and labels."""
     images = training[0]
     with replicas.strategy_scope(strategy):
-        model = build_model(config, images.shape[1:], count_classes(training))
+        model = build_model(config, images.shape[1:], count_classes(training), class_names)
+        check_count_fits(config.batch_size * model.samples, model.image_shape, "draws in a step (batch_size x samples)")
         compile_model(model, config, len(images))
+        model.calibrate(images)
     return model
 
 
@@ -195,6 +166,7 @@ def resume(
     watch: Watch | None = None,
     epochs: int | None = None,
     trust_code: bool = False,
+    dataset: Any = None,
 ) -> Run:
     """Go on where the newest intact checkpoint of a run stands, and return the `Run`.
 
@@ -205,6 +177,8 @@ def resume(
         watch: called with (run, model, epoch) after each epoch.
         epochs: train up to this epoch; None: the one that was asked for. A finished run may be given more.
         trust_code: import what the config names by import path, also if the run was made elsewhere.
+        dataset: the arrays or `tf.data.Dataset` of the training, which another process no longer has; None: the
+            config names the data.
 
     Raises:
         UsageError: not a run folder, or fewer epochs than are done. DataError: the training images are others now.
@@ -215,6 +189,11 @@ def resume(
     """
     reporter = reporter or SilentReporter()
     run = open_run(path)
+    if isinstance(run, PublishedModel):
+        raise UsageError(
+            f"Expected a run folder: to go on takes the optimizer's state. Received: {run.display_path}, a finished "
+            f"model without it. {run.way_to_train}"
+        )
     trust.check_specs(run.config, run.environment, trust_code)
     config = run.config if epochs is None else dataclasses.replace(run.config, epochs=epochs)
     finished_epochs = len(run.rows)
@@ -224,10 +203,10 @@ def resume(
             "Begin a new run for a shorter training."
         )
     strategy = make_run_strategy(config, run.path)
-    training = load_split(config, "train")
-    if run.environment.get("train_images_sha256") != datasets.fingerprint(training[0]):
-        raise DataError(f"Expected the training images this run began with. Received: others for {config.dataset}.")
-    model = build_compiled_model(config, training, strategy)
+    if dataset is not None and (name := datasets.name_data(dataset)) != config.dataset:
+        raise DataError(f"Expected the data this run began with, {config.dataset}. Received: {name}.")
+    training = load_run_split(run, "train")
+    model = build_compiled_model(config, training, strategy, run.class_names)
     if epochs is not None and replicas.is_chief(strategy):
         run.write_config(config)
     return train_run(run, config, model, training, reporter, stop, watch, strategy)
@@ -239,7 +218,7 @@ def load_run(
     """Return the trained model of a run, ready for `sample`, `encode`, `terms`, ...
 
     Args:
-        path: a run, or its folder.
+        path: a run or a published model, or its folder.
         say: called with one line for each damaged checkpoint that is passed over.
         trust_code: import what the config names by import path, also if the run was made elsewhere.
 
@@ -249,7 +228,10 @@ def load_run(
     """
     run = open_run(path)
     trust.check_specs(run.config, run.environment, trust_code)
-    model = build_model(run.config, run.image_shape, run.classes)
+    model = build_model(run.config, run.image_shape, run.classes, run.class_names)
+    if isinstance(run, PublishedModel):
+        run.assign_weights(model.variables)
+        return model
     if run.config.ema:
         compile_model(model, run.config, run.config.batch_size)  # the optimizer holds the averages
     if checkpoints.restore_newest_checkpoint(run.checkpoints_folder, model, say) is None:
@@ -276,7 +258,7 @@ def train_run(
             compile_model(model, config, len(training[0]), halvings)
 
     is_chief = replicas.is_chief(strategy)
-    held_out = load_split(config, "validation") if config.validation else (training[0][:0], training[1][:0])
+    held_out = load_run_split(run, "validation") if config.validation else (training[0][:0], training[1][:0])
     with run.locked() if is_chief else contextlib.nullcontext():
         write_status = run.write_status if is_chief else lambda word: None
         write_status("running")

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
 from typing import Any
 
-from tfvae.errors import IntegrityError
+from tfvae.schemas import COUNT, AnyOf, Constant, ListOf, Number, Record, Text
+
+SUMS = ListOf(Number(-math.inf, math.inf, may_be_nan=True))
+SAVED_STATE = Record(
+    {
+        "epoch": COUNT,
+        "done": COUNT,
+        "sums": AnyOf((Constant((None,)), SUMS), "a list of numbers, or null"),
+        "seconds": Number(0),
+        "rollbacks": COUNT,
+        "mode": Text(),
+        "feed": Text(),
+    }
+)
 
 
 @dataclasses.dataclass
@@ -46,7 +59,5 @@ class TrainingState:
         Raises:
             IntegrityError: `values` is something else.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(values, Mapping) or set(values) != names:
-            raise IntegrityError(f"Expected a training's state with {', '.join(sorted(names))}. Received: other JSON.")
+        SAVED_STATE.check(values, "a training's state")
         return cls(**values)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
-import re
 import shutil
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfvae.errors import UsageError
+from tfvae.errors import IntegrityError, TfvaeError, UsageError
 from tfvae.evaluation.metrics import find_metric
 from tfvae.exporting import exporter
 from tfvae.models import latent_views
@@ -18,12 +20,14 @@ from tfvae.plots import curves, grids
 from tfvae.reports.run_figures import draw_completions, draw_points
 from tfvae.runtime import files, random_streams
 from tfvae.training import trainer
+from tfvae.training.published_model import PublishedModel
+from tfvae.training.run_data import load_run_split
 from tfvae.training.run_folder import Run, open_run
+from tfvae.zoo import index
 from tfvae.zoo.entry_cards import format_entry_card
-from tfvae.zoo.measurements import IMAGES, SEED, load_test_images, measure_entry
+from tfvae.zoo.entry_metadata import ENTRY_NAME, METRICS_FILE, summarize_entry
+from tfvae.zoo.measurements import IMAGES, SEED, fingerprint_test_data, load_test_images, measure_entry
 
-INDEXED_SETTINGS = ("dataset", "objective", "arch", "likelihood", "condition")
-INDEXED_NUMBERS = ("elbo", "error")
 MAX_LABEL_ROWS = 10  # of samples.png
 
 
@@ -44,15 +48,28 @@ def add_entry(zoo_folder: files.PathLike, name: str, run: Run | files.PathLike) 
         UsageError: a bad name, a name that the zoo has, or a run that is not finished.
     """
     zoo_folder, run = pathlib.Path(zoo_folder), open_run(run)
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        raise UsageError(f"Expected a name of a-z, 0-9, - and _. Received: {name!r}.")
-    if (zoo_folder / name).exists():
-        raise UsageError(f"Expected a new name. Received: {name!r}, which the zoo has. Delete its folder first.")
+    check_new_name(zoo_folder, name)
     if run.status != "finished":
         raise UsageError(f"Expected a finished run. Received: {run.path} ({run.status}).")
+    if isinstance(run, PublishedModel) or not run.rows:
+        raise UsageError(f"Expected a run folder with metrics.csv. Received: {run.path}, which shows no training.")
     files.write_folder(zoo_folder / name, lambda folder: write_entry_files(folder, run))
     write_index(zoo_folder)
     return zoo_folder / name
+
+
+def check_new_name(zoo_folder: pathlib.Path, name: str) -> None:
+    """Refuse a name that no entry can have, or that an entry has.
+
+    Raises:
+        UsageError: it is such a one.
+    """
+    try:
+        ENTRY_NAME.check(name, "the name of an entry")
+    except IntegrityError as error:
+        raise UsageError(str(error)) from None
+    if os.path.lexists(zoo_folder / name):
+        raise UsageError(f"Expected a new name. Received: {name!r}, which the zoo has. Delete its folder first.")
 
 
 def write_entry_files(folder: pathlib.Path, run: Run) -> None:
@@ -63,20 +80,24 @@ def write_entry_files(folder: pathlib.Path, run: Run) -> None:
     weights = {f"{i:04d}": variable.numpy() for i, variable in enumerate(model.variables)}
     np.savez(folder / "weights.npz", **weights)
     exporter.export_run(run, folder / "saved_model")
+    load_run_split(run, "test")  # whose images are those that the run began with
+    test_data = load_test_images(config)
     metrics = {
         "image_shape": list(run.image_shape),
         "classes": run.classes,
+        "class_names": list(run.class_names),
+        "test_data_sha256": fingerprint_test_data(test_data),
         "second_stage": "second_stage_of" in run.environment,
         "minutes": run.rows[-1]["seconds"] / 60,
         "images": IMAGES,
         "epochs": config.epochs,
     }
-    files.write_json(folder / "metrics.json", metrics)  # which the measurement reads
+    files.write_json(folder / METRICS_FILE, metrics)  # which the measurement reads
     numbers = {
         name: {"value": value, "tolerance": find_metric(name).tolerance}
-        for name, value in measure_entry(folder).items()
+        for name, value in measure_entry(folder, test_data).items()
     }
-    files.write_json(folder / "metrics.json", metrics | {"numbers": numbers})
+    files.write_json(folder / METRICS_FILE, metrics | {"numbers": numbers})
     draw_pictures(folder, model, run)
     files.write_bytes(folder / "card.md", format_entry_card(folder).encode())
 
@@ -110,13 +131,17 @@ def draw_samples(folder: pathlib.Path, model: VAE) -> None:
 
 
 def write_index(zoo_folder: pathlib.Path) -> None:
-    """Write index.json, a summary of each entry."""
-    entries = {}
-    for path in sorted(zoo_folder.glob("*/manifest.json")):
-        folder = path.parent
-        config, metrics = files.read_json(folder / "config.json"), files.read_json(folder / "metrics.json")
-        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        settings = {key: config[key] for key in INDEXED_SETTINGS}
-        numbers = {name: round(metrics["numbers"][name]["value"], 2) for name in INDEXED_NUMBERS}
-        entries[folder.name] = settings | numbers | {"MB": round(size / 1e6, 1)}
-    files.write_json(zoo_folder / "index.json", entries)
+    """Write index.json, a summary of each entry that is not damaged, those that others add meanwhile included."""
+    written: dict[str, Any] | None = None
+    while (summaries := summarize_entries(zoo_folder)) != written:
+        files.write_json(zoo_folder / index.INDEX_FILE, summaries)
+        written = summaries
+
+
+def summarize_entries(zoo_folder: pathlib.Path) -> dict[str, Any]:
+    """Return {name: summary} of the entries that are not damaged."""
+    summaries = {}
+    for folder in index.list_entry_folders(zoo_folder):
+        with contextlib.suppress(TfvaeError):  # `tfvae zoo list` names what is damaged
+            summaries[folder.name] = summarize_entry(folder)
+    return summaries

@@ -10,17 +10,16 @@ from tfvae.config import SETTING_ALIASES, Config, format_flags
 from tfvae.evaluation.metrics import find_metric
 from tfvae.part_sources import TABLES, restore_old_words
 from tfvae.runtime import files
+from tfvae.runtime.run_metadata import read_config
 from tfvae.zoo import index
-
-BOUND_IMAGES = 200  # test images for the bound on log p(x)
-BOUND_SAMPLES = 50  # draws of z for the bound
+from tfvae.zoo.entry_metadata import BOUND_IMAGES, BOUND_SAMPLES, read_metrics
 
 
 def matches_card(folder: pathlib.Path) -> bool:
     """Return whether card.md of an entry says what config.json and metrics.json do, in the words of any version."""
     expected = format_entry_card(folder)
-    config = Config.from_dict(files.read_json(folder / "config.json"))
-    return (folder / "card.md").read_text() in (expected, restore_old_words_of_card(expected, config))
+    card = files.read_text(folder / "card.md")
+    return card in (expected, restore_old_words_of_card(expected, read_config(folder)))
 
 
 def restore_old_words_of_card(card: str, config: Config) -> str:
@@ -45,8 +44,7 @@ def format_entry_card(folder: pathlib.Path) -> str:
         folder: of the entry, with config.json, metrics.json and the pictures; one that is still being written may
             have the temporary name ``.NAME.tmp-PID``.
     """
-    config = Config.from_dict(files.read_json(folder / "config.json"))
-    metrics = files.read_json(folder / "metrics.json")
+    config, metrics = read_config(folder), read_metrics(folder)
     rows = "\n".join(
         f"| `{name}` | {entry['value']:.6g} | {entry['tolerance']:g} | {find_metric(name).unit} |"
         for name, entry in metrics["numbers"].items()

@@ -9,23 +9,26 @@ import tensorflow as tf
 
 from tfvae import datasets
 from tfvae.config import Config
-from tfvae.errors import IntegrityError
+from tfvae.errors import DataError, IntegrityError, TfvaeError, UsageError
 from tfvae.evaluation import score_images
-from tfvae.exporting import savedmodel
+from tfvae.evaluation.metrics import find_metric
+from tfvae.exporting.loading import SavedModel
 from tfvae.models.vae import VAE
 from tfvae.runtime import files, trust
+from tfvae.runtime.run_metadata import read_config
+from tfvae.safety.foreign_text import escape_text
+from tfvae.safety.savedmodel_check import check_trusted
 from tfvae.training import trainer
-from tfvae.zoo.entry_cards import BOUND_IMAGES, BOUND_SAMPLES, matches_card
+from tfvae.zoo import load
+from tfvae.zoo.entry_cards import matches_card
+from tfvae.zoo.entry_metadata import BOUND_IMAGES, BOUND_SAMPLES, read_metrics
 from tfvae.zoo.index import VerificationResult
+from tfvae.zoo.resolve import ZooEntry, resolve_model_folder
 
 IMAGES = 1000  # of the test split
 BATCH = 200  # images at once
 SEED = (2026, 1)
-
-
-def read_config(folder: pathlib.Path) -> Config:
-    """Return the config of an entry."""
-    return Config.from_dict(files.read_json(folder / "config.json"))
+TestImages = tuple[np.ndarray, np.ndarray, np.ndarray]  # see `load_test_images`
 
 
 def load_model(folder: files.PathLike, trust_code: bool = False) -> VAE:
@@ -41,20 +44,10 @@ def load_model(folder: files.PathLike, trust_code: bool = False) -> VAE:
         UntrustedError: the config names code of its own, and `trust_code` is False.
         IntegrityError: the weights are not those of the config's model.
     """
-    folder = pathlib.Path(folder)
-    config, metrics = read_config(folder), files.read_json(folder / "metrics.json")
-    trust.check_specs(config, {}, trust_code)
-    model = trainer.build_model(config, tuple(metrics["image_shape"]), metrics["classes"])
-    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-        arrays = [stored[name] for name in sorted(stored.files)]
-    if [array.shape for array in arrays] != [tuple(v.shape) for v in model.variables]:
-        raise IntegrityError(f"Expected {folder / 'weights.npz'} to hold the weights of its config. Received: others.")
-    for variable, array in zip(model.variables, arrays):
-        variable.assign(array)
-    return model
+    return trainer.load_run(ZooEntry(folder), trust_code=trust_code)
 
 
-def load_test_images(config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_test_images(config: Config) -> TestImages:
     """Load the test images on which entries are measured.
 
     Returns:
@@ -69,24 +62,39 @@ def load_test_images(config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return (images.astype(np.float32) / 255 if images.dtype == np.uint8 else images), labels, images
 
 
-def measure_entry(folder: pathlib.Path) -> dict[str, float]:
+def fingerprint_test_data(data: TestImages) -> str:
+    """Return the hex sha256 of the test images and labels that entries are measured on."""
+    return datasets.fingerprint_split(data[2], data[1])
+
+
+def measure_entry(folder: pathlib.Path, data: TestImages, trusted: bool = False) -> dict[str, float]:
     """Measure an entry from its shipped files: the bound from the weights, all else from the SavedModel.
+
+    Args:
+        folder: of the entry.
+        data: as `load_test_images` returns them.
+        trusted: what the user says with ``--trust``.
 
     Returns:
         {elbo, rate, distortion, error, nll}: means over the test images, see `tfvae.evaluation.metrics`.
+
+    Raises:
+        UntrustedError: the config names code of its own, or the SavedModel may do more than compute; nothing is loaded.
+        IntegrityError: the files do not fit each other.
     """
-    config = read_config(folder)
-    x, labels, images = load_test_images(config)
-    model = load_model(folder)
-    signatures = tf.saved_model.load(str(savedmodel.find_savedmodel(folder / "saved_model"))).signatures
+    config, (x, labels, images) = read_config(folder), data
+    served = load.load(folder / "saved_model", trusted)
+    model = load_model(folder, trusted)
+    if x.shape[1:] != model.image_shape or not isinstance(served, SavedModel):
+        shapes = f"{list(model.image_shape)} for {list(x.shape[1:])}"
+        raise IntegrityError(f"Expected in {folder} a SavedModel for the images of its data set. Received: {shapes}.")
     conditions = None if model.condition is None else model.condition.values_for(labels, x)
     columns = []
     for start in range(0, len(x), BATCH):
         batch = slice(start, start + BATCH)
-        inputs = {"x": tf.constant(x[batch])}
-        inputs |= {} if conditions is None else {"condition": tf.constant(conditions[batch])}
-        means = signatures["elbo"](seed=tf.constant(SEED), **inputs)
-        errors = tf.reduce_sum(tf.square(inputs["x"] - signatures["reconstruct"](**inputs)["image"]), axis=[1, 2, 3])
+        inputs = {"x": x[batch]} | ({} if conditions is None else {"condition": conditions[batch]})
+        means = served("elbo", seed=SEED, **inputs)
+        errors = tf.reduce_sum(tf.square(x[batch] - served("reconstruct", **inputs)["image"]), axis=[1, 2, 3])
         columns.append([*(means[name].numpy() for name in ("elbo", "rate", "distortion")), errors.numpy()])
     names = ("elbo", "rate", "distortion", "error")
     numbers = dict(zip(names, np.concatenate(columns, axis=1).mean(1).tolist()))
@@ -102,23 +110,51 @@ def measure_entry(folder: pathlib.Path) -> dict[str, float]:
     return numbers | {"nll": -float(bound.mean())}
 
 
-def verify_numbers(folder: pathlib.Path) -> list[VerificationResult]:
+def verify_numbers(folder: pathlib.Path, trusted: bool = False) -> list[VerificationResult]:
     """Measure an entry again and compare the numbers with those of its card.
 
         [result for result in verify_numbers(folder) if not result.passed]
 
     Args:
         folder: of the entry, whose hashes have been checked, see `index.find_entry`.
+        trusted: what the user says with ``--trust``.
 
     Returns:
-        One result for each number, and one on whether card.md says what metrics.json does.
+        One result for each number, and one on whether card.md says what metrics.json does. Where the data set is not
+        at hand, one on all numbers, which says so.
+
+    Raises:
+        UntrustedError, IntegrityError: as `measure_entry`; a file of the entry is damaged.
     """
-    shipped, measured = files.read_json(folder / "metrics.json")["numbers"], measure_entry(folder)
+    shipped, is_same_card = read_metrics(folder)["numbers"], matches_card(folder)
+    detail = "as its numbers say" if is_same_card else "Expected the card of metrics.json. Received: another text."
+    card = VerificationResult("card.md", is_same_card, detail=detail)
+    config = read_config(folder)
+    trust.check_specs(config, {}, trusted)
+    if not trusted:
+        check_trusted(resolve_model_folder(folder / "saved_model"))  # whether or not it can be measured
+    try:
+        data = load_test_images(config)
+        expected = read_metrics(folder).get("test_data_sha256")  # entries of 0.1.0 do not say
+        if expected not in (None, fingerprint_test_data(data)):
+            raise DataError(f"Expected the test images that {folder.name} was measured on. Received: others.")
+    except (DataError, UsageError) as error:
+        return [VerificationResult("numbers", False, detail=str(error), was_checked=False), card]
+    try:
+        measured = measure_entry(folder, data, trusted)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        MemoryError,
+        tf.errors.OpError,
+    ) as error:  # whatever foreign weights or graphs cause
+        if isinstance(error, TfvaeError):
+            raise
+        raise IntegrityError(f"Expected {folder} to compute its numbers. Received: {escape_text(error)}.") from None
     results = []
     for name, entry in shipped.items():
-        difference = abs(measured[name] - entry["value"])
-        passed = bool(difference <= entry["tolerance"] * max(1.0, abs(entry["value"])))
+        tolerance = min(entry["tolerance"], find_metric(name).tolerance)  # an entry cannot excuse itself
+        passed = bool(abs(measured[name] - entry["value"]) <= tolerance * max(1.0, abs(entry["value"])))
         results.append(VerificationResult(name, passed, entry["value"], measured[name]))
-    is_same_card = matches_card(folder)
-    detail = "as its numbers say" if is_same_card else "Expected the card of metrics.json. Received: another text."
-    return [*results, VerificationResult("card.md", is_same_card, detail=detail)]
+    return [*results, card]

@@ -1,21 +1,109 @@
-"""From what a user names to a folder: a run, a SavedModel, or ``zoo:NAME``. Nothing here imports TensorFlow."""
+"""From what a user names to a model: a run, a SavedModel, or ``zoo:NAME``. Nothing here imports TensorFlow.
+
+Importing this module teaches `open_run` the latter two, so that whatever takes a run takes them as well.
+"""
 
 from __future__ import annotations
 
+import functools
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
-from tfvae.errors import UsageError
+import numpy as np
+
+from tfvae.errors import IntegrityError, UsageError
 from tfvae.exporting import savedmodel
+from tfvae.exporting.exported_model import ExportedModel
 from tfvae.runtime import files
+from tfvae.safety.array_files import read_arrays
+from tfvae.training import run_folder
+from tfvae.training.published_model import PublishedModel
+from tfvae.training.run_folder import Run
 from tfvae.zoo import index
+from tfvae.zoo.entry_metadata import METRICS_FILE, read_metrics
+
+WEIGHTS_FILE = "weights.npz"
+
+
+class ZooEntry(PublishedModel):
+    """An entry of the zoo, whose files have been checked against their hashes.
+
+    Args:
+        path: the folder of the entry.
+
+    Example:
+        >>> model = trainer.load_run(ZooEntry(index.find_entry("zoo:fashion_mnist-geco-conv")))
+    """
+
+    way_to_train = 'In Python: model = tfvae.load("zoo:NAME"); model.compile("adam"); model.fit(images).'
+
+    @functools.cached_property
+    def environment(self) -> dict[str, Any]:
+        """Return the shape of the images, and the number and names of the classes."""
+        numbers = read_metrics(self.path, is_measured=False)
+        return {name: numbers[name] for name in ("image_shape", "classes", "class_names") if name in numbers}
+
+    def read_weights(self, variables: Sequence[Any]) -> list[np.ndarray | None]:
+        """Return the array of each variable.
+
+        Raises:
+            IntegrityError: there are more or fewer.
+        """
+        stored = read_arrays(self.path / WEIGHTS_FILE)
+        arrays: list[np.ndarray | None] = [stored[name] for name in sorted(stored)]
+        if len(arrays) != len(variables):
+            raise IntegrityError(
+                f"Expected {self.path / WEIGHTS_FILE} to hold the {len(variables)} weights of its config. "
+                f"Received: {len(arrays)}."
+            )
+        return arrays
+
+
+def is_entry_folder(folder: pathlib.Path) -> bool:
+    """Return whether a folder looks like an entry of a zoo."""
+    return (folder / WEIGHTS_FILE).is_file() and (folder / METRICS_FILE).is_file()
+
+
+def is_keras_path(path: files.PathLike) -> bool:
+    """Return whether a path is named as a file of Keras' `save`."""
+    return pathlib.Path(path).suffix == ".keras"
+
+
+def open_published_model(path: files.PathLike) -> Run | None:
+    """Return the zoo entry or the exported SavedModel that a path names; None: it may name a run.
+
+    Args:
+        path: ``zoo:NAME``, the folder of an entry, or that of a SavedModel or of one of its versions.
+
+    Raises:
+        UsageError: the zoo has no such entry, tfvae did not write the SavedModel, or it is a ``.keras`` file.
+        IntegrityError: files are not as their hashes say.
+    """
+    folder = pathlib.Path(path)
+    if str(path).startswith(index.PREFIX):
+        return ZooEntry(index.find_entry(str(path)))
+    if is_entry_folder(folder):
+        files.verify_folder(folder)
+        return ZooEntry(folder)
+    if is_keras_path(path):
+        raise UsageError(
+            "Expected a run folder, a SavedModel or zoo:NAME, which say what data the model is about. "
+            f"Received: {path}. tfvae sample, and tfvae.load in Python, take .keras files."
+        )
+    version = None if (folder / run_folder.CONFIG_FILE).is_file() else savedmodel.find_savedmodel(folder)
+    return None if version is None else ExportedModel(version)
+
+
+run_folder.add_opener(open_published_model)
 
 
 def resolve_model_folder(path: files.PathLike) -> pathlib.Path:
     """Return the folder of a run, or of a SavedModel's highest version.
 
     Args:
-        path: a run folder, the folder of a SavedModel or of one of its versions, or ``zoo:NAME``, whose hashes are
-            checked.
+        path: a run folder, the folder of a SavedModel or of one of its versions, that of a zoo entry, or ``zoo:NAME``,
+            whose hashes are checked.
 
     Raises:
         UsageError: it is neither, or the zoo has no such entry.
@@ -23,6 +111,9 @@ def resolve_model_folder(path: files.PathLike) -> pathlib.Path:
     """
     if str(path).startswith(index.PREFIX):
         path = index.find_entry_savedmodel(str(path))
+    elif is_entry_folder(pathlib.Path(path)):
+        files.verify_folder(path)
+        path = pathlib.Path(path) / "saved_model"
     folder = savedmodel.find_savedmodel(path) or pathlib.Path(path)
     if not any((folder / name).is_file() for name in (savedmodel.PROTO, "config.json")):
         raise UsageError(f"Expected a run folder or a SavedModel. Received: {path}. List runs with  tfvae runs.")

@@ -5,7 +5,7 @@ import numpy as np
 from tfvae.distributions import densities
 from tfvae.experiments.theory import fixed_point as fp
 from tfvae.experiments.theory.toy_data import REACH, SIDE, draw_plane_points
-from tfvae.plots.style import ACCENT, BLUE, MUTED, add_title, create_figure, save_figure, style_axes
+from tfvae.plots.style import ACCENT, BLUE, MUTED, add_legend_above, add_title, create_figure, save_figure, style_axes
 
 TABLE_ITERATIONS = (1, 2, 5, 10, 20, 50, 100)  # iterations in the table, and the last
 
@@ -48,7 +48,7 @@ def draw_trace(trace, path):
     right.set_yscale("log")
     for ax in axes[0]:
         ax.set_xscale("log")
-        ax.legend(frameon=False, fontsize=8)
+        add_legend_above(ax)
     add_title(figure, "The fixed-point iteration of a free encoder and decoder")
     return save_figure(figure, path)
 

@@ -4,7 +4,17 @@ import numpy as np
 
 from tfvae.experiments.theory import kernel_pca as kp
 from tfvae.experiments.theory.toy_data import draw_normal_clusters
-from tfvae.plots.style import ACCENT, COLOURS, INK, MUTED, SMALL, add_title, create_figure, save_figure, style_axes
+from tfvae.plots.style import (
+    ACCENT,
+    COLOURS,
+    INK,
+    MUTED,
+    add_legend_above,
+    add_title,
+    create_figure,
+    save_figure,
+    style_axes,
+)
 
 
 def measure_agreements(x, cells, betas):
@@ -43,7 +53,7 @@ def draw_reconstructions(ax, x, cells, beta):
     ax.scatter(*psi.T, s=170, facecolors="none", edgecolors=ACCENT, linewidths=2, label="psi of the cells", zorder=3)
     ax.scatter(*images.T, s=26, color=INK, marker="x", linewidths=1.1, label="kernel PCA's pre-images", zorder=4)
     ax.set_aspect("equal", adjustable="datalim")
-    ax.legend(frameon=False, fontsize=SMALL, loc="upper right", labelcolor=INK)
+    add_legend_above(ax)
 
 
 def add_section(lab):
@@ -74,7 +84,7 @@ def add_section(lab):
             }
         )
     ax.set(xscale="log", ylim=(0, 1.03))
-    ax.legend(frameon=False, fontsize=SMALL, loc="center left", labelcolor=INK)
+    add_legend_above(ax)
     ax.set_xlabel("beta; a curve ends where cells merge", fontsize=9, color=MUTED)
     add_title(figure, "Cells of a latent space and kernel PCA with the normalised Gaussian kernel")
     lab.add_table("kernel_pca", rows, "Kernel PCA beside the cells: three clusters in the plane, three psi")

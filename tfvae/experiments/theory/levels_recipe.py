@@ -9,9 +9,8 @@ from tfvae.plots.style import (
     ACCENT,
     BLUE,
     COLOURS,
-    INK,
     MUTED,
-    SMALL,
+    add_legend_above,
     add_title,
     create_figure,
     save_figure,
@@ -25,7 +24,7 @@ def add_section(lab):
     x, epsilon, at, rows, bars = draw_plane_points(), 0.15, (108, 62), [], []
     bent = np.stack([1.5 * z[:, 0], z[:, 1] + 0.4 * z[:, 0] ** 2], axis=1)
     tiled = x[partition.build_equal_cells(z, log_prior, x)]
-    figure, axes = create_figure(1, 3, 4.1)
+    figure, axes = create_figure(1, 3, 4.8)
     line = np.linspace(-REACH, REACH, SIDE)
     decoders = {"smooth decoder": (bent, COLOURS[4]), "equiprobable partition": (tiled, BLUE)}
     for ax, (name, (g, _)) in zip(axes[0], decoders.items()):
@@ -52,7 +51,7 @@ def add_section(lab):
     for mass, (name, (_, colour)), shift in zip(bars, decoders.items(), (-0.2, 0.2)):
         ax.bar(np.arange(len(mass))[:30] + shift, mass[:30], 0.4, color=colour, label=name)
     ax.axhline(1 / len(x), color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="1/n")
-    ax.legend(frameon=False, fontsize=SMALL, loc="upper right", labelcolor=INK)
+    add_legend_above(ax)
     ax.set(box_aspect=1, ylim=(0, 0.155))
     add_title(
         figure, "Levels of the energy |x - g(z)|^2 of one datum; outlined: where it is within 0.4 of the marked z"

@@ -7,7 +7,18 @@ import numpy as np
 from tfvae.errors import TfvaeError
 from tfvae.experiments.theory import transitions
 from tfvae.experiments.theory.toy_data import draw_normal_clusters
-from tfvae.plots.style import ACCENT, BLUE, INK, MUTED, SMALL, add_title, create_figure, save_figure, style_axes
+from tfvae.plots.style import (
+    ACCENT,
+    BLUE,
+    INK,
+    MUTED,
+    SMALL,
+    add_legend_above,
+    add_title,
+    create_figure,
+    save_figure,
+    style_axes,
+)
 
 
 class Case(NamedTuple):
@@ -19,7 +30,6 @@ class Case(NamedTuple):
     decoder: np.ndarray  # curves over beta, [T, any]
     label: str
     scale: str  # of the axis of beta
-    legend: str
     sides: tuple  # of each beta_c, rising, on which its label stands (-1 left, 1 right), and in which row
 
 
@@ -31,7 +41,7 @@ def build_linear_case():
         transitions.compute_linear_error(values, betas),
     )
     decoder, sides = np.linalg.svd(annealed.g, compute_uv=False), ((1, 0), (1, 1), (1, 0), (1, 0))
-    return Case(annealed, values, truth, decoder, "singular values of W", "linear", "lower right", sides)
+    return Case(annealed, values, truth, decoder, "singular values of W", "linear", sides)
 
 
 def build_mixture_case():
@@ -40,7 +50,7 @@ def build_mixture_case():
     exact = np.array([transitions.find_first_critical_beta(part) for part in (x, x[:60], x[60:])])
     annealed = transitions.anneal_free_decoder(x, np.zeros(16), np.geomspace(1.5 * exact[0], 0.2, 600))
     decoder, sides = annealed.g @ [0.22, 1.0], ((-1, 0), (1, 0), (-1, 0))
-    return Case(annealed, exact, None, decoder, "g(z), projected on (0.22, 1)", "log", "center", sides)
+    return Case(annealed, exact, None, decoder, "g(z), projected on (0.22, 1)", "log", sides)
 
 
 def draw_case(axes, name, case, detected):
@@ -52,7 +62,7 @@ def draw_case(axes, name, case, detected):
         top.plot(
             betas, case.truth, color=ACCENT, linewidth=1.3, linestyle=(0, (1.5, 2)), label="sum of min(lambda, beta)"
         )
-    top.legend(frameon=False, fontsize=SMALL, loc=case.legend, labelcolor=INK)
+    add_legend_above(top)
     style_axes(middle, "", "", "beta |d2u / dbeta2|")
     sharpness = betas[1:-1] * np.abs(transitions.compute_curvature(betas, case.sweep.u))
     middle.plot(betas[1:-1], sharpness, color=BLUE, linewidth=1.4)

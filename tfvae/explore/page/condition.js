@@ -14,12 +14,12 @@ export function startCondition() {
   const { model } = state;
   const input = model.signatures.decode.inputs.condition;
   if (!input) return;
-  const { name, low, high } = model.condition;
+  const { name, low, high, names } = model.condition;
   $("condition").hidden = false;
   $("condition-name").textContent = name === "labels" ? "Class" : name;
   $("condition-note").textContent = NOTES[name] ?? "A part of a picture, which the model completes.";
   if (input.shape.length > 1) showPictureChoices(input.shape.slice(1));
-  else if (input.dtype === "DT_INT32") showLabels(low, high);
+  else if (input.dtype === "DT_INT32") showLabels(low, high, names ?? []);
   else showSlider(low, high);
 }
 
@@ -28,9 +28,9 @@ function setCondition(value) {
   notify("condition");
 }
 
-function showLabels(low, high) {
+function showLabels(low, high, names) {
   const classes = Array.from({ length: high - low + 1 }, (_, i) => low + i);
-  showChoices(classes.map((label) => [label < 0 ? "any" : String(label), () => setCondition(label)]));
+  showChoices(classes.map((label) => [label < 0 ? "any" : (names[label] ?? String(label)), () => setCondition(label)]));
   state.model.conditionValue = low;
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfvae.distributions.terms import Terms, average_over_samples
 from tfvae.errors import UsageError
 from tfvae.models.conditions import RangeCondition
 from tfvae.objectives.geco.geco import GECO
+from tfvae.objectives.geco.water_filling import fill_water
 
 KNOT_COUNT = 9
 
@@ -39,6 +41,10 @@ class KappaConditionedGECO(GECO):
         ratio = self.condition.high / self.condition.low
         self.knots = [self.condition.low * ratio ** (i / (KNOT_COUNT - 1)) for i in range(KNOT_COUNT)]
         return [(kappa**2, True) for kappa in self.knots]
+
+    def starting_multipliers(self, spectrum: np.ndarray) -> list[float]:
+        """Return where lambda starts at each knot, given the variances of the images' principal components."""
+        return [0.5 * fill_water(spectrum, kappa**2)[0] for kappa in self.knots]
 
     def knot_weights(self, kappa: tf.Tensor) -> tf.Tensor:
         """Return the weights of linear interpolation in log kappa, [B, knots], of kappa [B]; they sum to 1."""

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import math
 import re
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfvae.distributions.terms import Terms
-from tfvae.errors import UsageError
+from tfvae.errors import UntrustedError, UsageError
+from tfvae.option_values import LARGEST_FLOAT, parse_number
+from tfvae.runtime import trust
+from tfvae.safety.image_features import SavedModelFeatures
+from tfvae.safety.savedmodel_check import TRUST
+
+SMALLEST_SQUARE = 1e-37  # the least number that float32 holds in full
 
 Quantity = Callable[[Terms], tf.Tensor]
 
 
+@keras.saving.register_keras_serializable("tfvae")
 class Constraint:
     """C = fn(terms) - target (or target - fn(terms) for ``>=``), to be driven to C <= 0.
 
@@ -60,32 +69,67 @@ class Constraint:
         violation = value - self.target if self.upper else self.target - value
         return violation if self.differentiable else tf.stop_gradient(violation)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, fn by the name under which Keras knows it.
+
+        Raises:
+            UsageError: Keras does not know fn, so that no other process could load it.
+        """
+        name = keras.saving.get_registered_name(self.fn) if isinstance(self.fn, types.FunctionType) else ""
+        if keras.saving.get_registered_object(name) is not self.fn:
+            raise UsageError(
+                f"Expected a function that Keras can save in the constraint {self.text!r}. Received: one without a "
+                "registered name. Define it with def below @keras.saving.register_keras_serializable()."
+            )
+        names = ("target", "text", "scale", "upper", "differentiable", "rate_side", "pixel_error")
+        return {"fn": name, **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Constraint:
+        """Return the constraint that `get_config` describes.
+
+        Raises:
+            UsageError: its function is not registered in this process.
+        """
+        fn = keras.saving.get_registered_object(config["fn"])
+        if not isinstance(fn, types.FunctionType):
+            raise UsageError(
+                f"Expected the function {config['fn']!r} of a constraint to be registered with Keras. Received: none. "
+                "Import the module that defines it first."
+            )
+        return cls(**{**config, "fn": fn})
+
 
 def count_pixels(terms: Terms) -> int:
     """Return D = H * W * C."""
     return math.prod(terms.x.shape[1:])
 
 
+@keras.saving.register_keras_serializable("tfvae")
 def sq_err(terms: Terms) -> tf.Tensor:
     """Return |x - g(z)|^2, [K, B]: sum over pixels in [0, 1]."""
     return terms.sq_err
 
 
+@keras.saving.register_keras_serializable("tfvae")
 def mean_sq_err(terms: Terms) -> tf.Tensor:
     """Return |x - g(z)|^2 / D, [K, B]."""
     return terms.sq_err / count_pixels(terms)
 
 
+@keras.saving.register_keras_serializable("tfvae")
 def nll(terms: Terms) -> tf.Tensor:
     """Return -log p(x|z), [K, B], nats."""
     return -terms.log_px
 
 
+@keras.saving.register_keras_serializable("tfvae")
 def kl(terms: Terms) -> tf.Tensor:
     """Return KL(q(z|x) || p(z)), [B], nats."""
     return terms.kl
 
 
+@keras.saving.register_keras_serializable("tfvae")
 def ncc(terms: Terms) -> tf.Tensor:
     """Return the normalised cross-correlation of x and g(z), [K, B], in [-1, 1].
 
@@ -99,16 +143,19 @@ def ncc(terms: Terms) -> tf.Tensor:
 
 
 def make_feature_distance(path: str) -> Quantity:
-    """Return terms -> |f(x) - f(g(z))|^2, summed over features; f is a SavedModel's call or ``serving_default``.
+    """Return terms -> |f(x) - f(g(z))|^2, summed over features; f is a SavedModel's ``serving_default`` or its call.
+
+    The SavedModel is checked also where the config is the user's own: its files may be somebody else's.
 
     Raises:
-        UsageError: `path` is no folder of a SavedModel.
+        UsageError: `path` is no folder of a SavedModel, or f does not fit images.
+        UntrustedError: the SavedModel may do more than compute, and the user has not said ``--trust``.
     """
     try:
-        loaded = tf.saved_model.load(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Expected feature:PATH to be a SavedModel folder. Received: {path!r} ({error}).") from None
-    call = loaded if callable(loaded) else lambda x: next(iter(loaded.signatures["serving_default"](x).values()))
+        call = SavedModelFeatures(path, trust.trusts_features(path))
+    except UntrustedError as error:  # no flag of a training trusts what it loads
+        way_out = "Give a function of Terms in Python instead, or --trust (trust=True) for a run that you have."
+        raise UntrustedError(str(error).replace(TRUST, way_out)) from None
 
     def distance(terms: Terms) -> tf.Tensor:
         shape = tf.shape(terms.mean)
@@ -118,18 +165,17 @@ def make_feature_distance(path: str) -> Quantity:
         square = tf.square(of_g - of_x)
         return tf.reduce_sum(square, axis=list(range(2, square.shape.rank)))
 
-    distance.model = loaded  # type: ignore[attr-defined]  # the functions above live only as long as the object they came from
     return distance
 
 
 def square_target(text: str, target: float) -> float:
-    """Return the square of an error's target, which must be positive and finite.
+    """Return the square of an error's target, which must be positive and within the numbers of float32.
 
     Raises:
         UsageError: it is not.
     """
-    if not (target > 0 and target**2 < math.inf):
-        raise UsageError(f"Expected a target > 0, and finite. Received: {text!r}.")
+    if not (target > 0 and SMALLEST_SQUARE <= target**2 <= LARGEST_FLOAT):
+        raise UsageError(f"Expected a target > 0, whose square float32 can hold. Received: {text!r}.")
     return target**2
 
 
@@ -140,13 +186,13 @@ def parse_constraint(text: str) -> Constraint:
         UsageError: an unknown quantity, the wrong sign, or a target out of range.
     """
     match = re.fullmatch(r"\s*(re|rmse|nll|ncc|kl|feature:.+?)\s*(<=|>=)\s*([-+.\deE]+)\s*", text)
-    try:
-        name, sign, target = match.group(1), match.group(2), float(match.group(3))  # type: ignore[union-attr]
-    except (AttributeError, ValueError):
+    target = parse_number(match.group(3)) if match else None
+    if match is None or target is None:
         raise UsageError(
             "Expected constraints such as re<=4, rmse<=0.1, nll<=200, ncc>=0.9, kl<=20 or feature:PATH<=1, "
             f"joined by ';'. Received: {text!r}."
-        ) from None
+        )
+    name, sign = match.group(1), match.group(2)
     if (sign == ">=") != (name == "ncc"):
         raise UsageError(f"Expected {name} with {'>=' if name == 'ncc' else '<='}. Received: {text!r}.")
     if name == "re":
@@ -165,24 +211,46 @@ def parse_constraint(text: str) -> Constraint:
     return Constraint(make_feature_distance(name.partition(":")[2]), target, text)
 
 
-def parse_constraints(texts: Any) -> list[Constraint]:
-    """Return the constraints that a text names: 're<=4;kl<=20', a Constraint, a callable, or a list of these.
+def split_constraints(given: Any) -> list[str | Constraint]:
+    """Return a list of what 're<=4;kl<=20', a Constraint, a callable, or a list of these names.
 
-    A plain callable fn asks for fn(terms) <= 0.
+    A plain callable fn asks for fn(terms) <= 0; a dict is a constraint that Keras saved.
+
+    Raises:
+        UsageError: something else.
+    """
+    if isinstance(given, str):
+        return [part for part in given.split(";") if part.strip()]
+    items = given if isinstance(given, (list, tuple)) else [given]
+    constraints: list[str | Constraint] = []
+    for item in items:
+        item = keras.saving.deserialize_keras_object(item) if isinstance(item, dict) else item
+        if not (isinstance(item, str) or callable(item)):
+            raise UsageError(f"Expected constraints as texts, tfvae.Constraint or functions. Received: {type(item)}.")
+        constraints.append(item if isinstance(item, (str, Constraint)) else Constraint(item, 0.0))
+    return constraints
+
+
+def save_constraints(given: Any) -> str | list[Any] | None:
+    """Return constraints as JSON that `split_constraints` reads: texts as they are.
+
+    Raises:
+        UsageError: a function among them cannot be saved.
+    """
+    if given is None or isinstance(given, str):
+        return given
+    items = split_constraints(given)
+    return [item if isinstance(item, str) else keras.saving.serialize_keras_object(item) for item in items]
+
+
+def parse_constraints(given: Any) -> list[Constraint]:
+    """Return the constraints that `split_constraints` reads.
 
     Raises:
         UsageError: there is none, or one cannot be read.
     """
-    if isinstance(texts, str):
-        texts = [part for part in texts.split(";") if part.strip()]
-    elif isinstance(texts, Constraint) or callable(texts):
-        texts = [texts]
-    constraints = []
-    for item in texts:
-        if isinstance(item, Constraint):
-            constraints.append(item)
-        else:
-            constraints.append(Constraint(item, 0.0) if callable(item) else parse_constraint(item))
+    items = split_constraints(given)
+    constraints = [parse_constraint(item) if isinstance(item, str) else item for item in items]
     if not constraints:
         raise UsageError("Expected at least one constraint, such as re<=4. Received: none.")
     return constraints

@@ -3,6 +3,7 @@
 The violation C is a batch mean; its exponential moving average starts at the first batch. A controller sees
 
     e = average / scale      dimensionless, 1 = "the error is twice the target"
+    latest                   the same of this batch alone
 
 and moves log lambda, so that lambda stays positive whatever happens (Rezende & Viola, 2018, algorithm 1).
 """
@@ -13,9 +14,12 @@ import math
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError, describe_unknown
+from tfvae.objectives.geco.forecast import Course, LearningPlan, extrapolate, follow, forecast_stddev
+from tfvae.option_values import check_option
 
 # lambda lies in [1e-6, 1e6]: an infeasible target cannot wind it up beyond what a feasible one can unwind.
 MAX_LOG_MULTIPLIER = 6 * math.log(10.0)
@@ -29,15 +33,26 @@ SLOW_AVERAGE_STEPS = 1000
 SLOW_AVERAGES_PER_TRAINING = 9  # at least
 MIN_SLOW_AVERAGE_STEPS = 20
 
+# Of the forecast controller, in units of learning (see `tfvae.objectives.geco.forecast`): a violation foretold to stay
+# at e is answered by learning_rate * e / (what is left), but what is left counts as a tenth of the training at least,
+# and as 1,000 steps in a long one: the net needs time to answer. Its voice grows over the first tenth, when the course
+# is still too short to be foretold.
+FORECAST_LIMIT = 0.5  # |e| beyond which the answer grows no further
+MIN_LEFT_SHARE, MIN_LEFT_STEPS, MAX_LEFT_FLOOR = 0.1, 30.0, 1000.0
+RAMP_SHARE = 0.1
+PI_RATE, FORECAST_RATE, GAIN = 0.02, 20.0, 6.0
+
 
 def log_controller(
-    state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+    state: Multipliers, e: tf.Tensor, latest: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
 ) -> tf.Tensor:
     """Return log lambda + learning_rate * clip(e, -1, 1): scale-free, at most a factor exp(learning_rate) a step."""
     return state._log_values + learning_rate * tf.clip_by_value(e, -1.0, 1.0)
 
 
-def pi_controller(state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float) -> tf.Tensor:
+def pi_controller(
+    state: Multipliers, e: tf.Tensor, latest: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+) -> tf.Tensor:
     """Return log lambda + learning_rate * p_t + gain * (p_t - p_{t-1}), p = clip(e, -0.1, 0.1): a nu-PI controller.
 
     Summed over the steps, log lambda = gain * p_t + learning_rate * sum of p: the proportional part lets go as soon as
@@ -53,7 +68,7 @@ def pi_controller(state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning
     slow_decay = (1.0 - 1.0 / state.slow_average_steps) * tf.cast(state._updates > 0, tf.float32)
     slow = slow_decay * state._slow + (1.0 - slow_decay) * log_e
     needed = tf.where(e > ERROR_WINDOW, tf.clip_by_value(1.0 - (slow - log_e) / WANTED_LAG, 0.0, 1.0), 1.0)
-    needed *= tf.where((e > 0.0) & (state._log_values > state.log_ceilings), 0.1, 1.0)
+    needed *= state.slow_down(e)
     state._slow.assign(slow)
     step = needed * learning_rate * tf.clip_by_value(e, -furthest, furthest) + gain * (p - state._previous)
     state._previous.assign(p)
@@ -61,14 +76,14 @@ def pi_controller(state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning
 
 
 def paper_controller(
-    state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+    state: Multipliers, e: tf.Tensor, latest: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
 ) -> tf.Tensor:
     """Return log lambda + clip(learning_rate * C_ma, log 0.9, log 1.1), C_ma not normalised: the published step."""
     return state._log_values + tf.clip_by_value(learning_rate * average, math.log(0.9), math.log(1.1))
 
 
 def softplus2_controller(
-    state: Multipliers, e: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+    state: Multipliers, e: tf.Tensor, latest: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
 ) -> tf.Tensor:
     """Return log of lambda = softplus(v)^2, v += learning_rate * C_ma * d lambda / d v, as the authors released it."""
     root = tf.exp(0.5 * state._log_values)  # softplus(v)
@@ -77,12 +92,41 @@ def softplus2_controller(
     return 2.0 * tf.math.log(tf.maximum(tf.nn.softplus(v), 1e-30))
 
 
-Controller = Callable[["Multipliers", tf.Tensor, tf.Tensor, float, float], tf.Tensor]
+def forecast_controller(
+    state: Multipliers, e: tf.Tensor, latest: tf.Tensor, average: tf.Tensor, learning_rate: float, gain: float
+) -> tf.Tensor:
+    """Return log lambda + learning_rate * share * e_T / left + gain * (p_t - p_{t-1}): it aims at the end.
+
+    e_T is the violation foretold for the last step under the present lambda, p = clip(e_T, -0.1, 0.1), `share` the
+    learning of this step and `left` that of the rest. A lambda that answers the present violation overshoots while
+    learning is what limits the error, and codes that opened in that time stay open. Without a plan of the training, the
+    end of which is then not known, it is ``pi``.
+    """
+    if state.plan is None:
+        return pi_controller(state, e, latest, average, learning_rate * PI_RATE / FORECAST_RATE, gain)
+    share = state.plan.share_of(state._updates)
+    course = follow(state.course, latest, share)
+    left = state.plan.left_before(state._updates + 1)
+    at_end = extrapolate(course, left)
+    for variable, value in zip((state._recent, state._older, state._variance, state._tau), course):
+        variable.assign(value)
+    whole = course.tau + left
+    least = tf.clip_by_value(MIN_LEFT_SHARE * whole, MIN_LEFT_STEPS, MAX_LEFT_FLOOR)
+    step = learning_rate * share * tf.clip_by_value(at_end, -FORECAST_LIMIT, FORECAST_LIMIT) / tf.maximum(left, least)
+    p = tf.clip_by_value(at_end, -ERROR_WINDOW, ERROR_WINDOW)
+    voice = tf.minimum(course.tau / (RAMP_SHARE * whole), 1.0)
+    moved = state._log_values + voice * (step * state.slow_down(at_end) + gain * (p - state._previous))
+    state._previous.assign(p)
+    return moved
+
+
+Controller = Callable[["Multipliers", tf.Tensor, tf.Tensor, tf.Tensor, float, float], tf.Tensor]
 
 # name -> (controller, default learning rate, default gain; None: it has no proportional part)
 CONTROLLERS: dict[str, tuple[Controller, float, float | None]] = {
     "log": (log_controller, 0.003, None),
-    "pi": (pi_controller, 0.02, 6.0),
+    "pi": (pi_controller, PI_RATE, GAIN),
+    "forecast": (forecast_controller, FORECAST_RATE, GAIN),
     "paper": (paper_controller, 0.001, None),
     "softplus2": (softplus2_controller, 0.001, None),
 }
@@ -95,11 +139,11 @@ class Multipliers(keras.layers.Layer):
         count: J.
         controller: a name in `CONTROLLERS`.
         learning_rate: step of log lambda (of v for softplus2), >= 0; None: the controller's default.
-        proportional_gain: of ``pi``, >= 0; None: its default.
+        proportional_gain: of ``pi`` and ``forecast``, >= 0; None: its default.
         decay: of the moving average, in [0, 1).
         initial: lambda at the start, in [1e-6, 1e6].
         warmup: updates during which lambda stays as it is; the moving average runs.
-        ceilings: [J] values above which ``pi`` raises lambda ten times slower.
+        ceilings: [J] values above which ``pi`` and ``forecast`` raise lambda ten times slower.
 
     Raises:
         UsageError: an unknown controller, a value out of range, or a gain for a controller without one.
@@ -128,11 +172,11 @@ class Multipliers(keras.layers.Layer):
             ("initial_multiplier", initial, 1e-6 <= initial <= 1e6, "between 1e-6 and 1e6"),
             ("warmup", warmup, warmup >= 0, ">= 0"),
         ):
-            if not is_good:
-                raise UsageError(f"Expected geco's {name} {rule}. Received: {name}={value}.")
+            check_option(is_good, name, rule, value)
         if proportional_gain is not None and default_gain is None:
             raise UsageError(
-                f"Expected proportional_gain with the controller pi alone. Received: {controller}, which has none."
+                "Expected proportional_gain with the controllers pi and forecast. "
+                f"Received: {controller}, which has none."
             )
         self.learning_rate = default_rate if learning_rate is None else learning_rate
         self.gain = (default_gain or 0.0) if proportional_gain is None else proportional_gain
@@ -144,11 +188,46 @@ class Multipliers(keras.layers.Layer):
         self._previous = self.add_weight(name="previous", shape=(count,), initializer="zeros", trainable=False)
         self._slow = self.add_weight(name="slow", shape=(count,), initializer="zeros", trainable=False)
         self._updates = self.add_weight(name="updates", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self.plan: LearningPlan | None = None
+        if controller == "forecast":
+            self._recent = self.add_weight(name="recent", shape=(count,), initializer="zeros", trainable=False)
+            self._older = self.add_weight(name="older", shape=(count,), initializer="zeros", trainable=False)
+            self._variance = self.add_weight(name="variance", shape=(count,), initializer="zeros", trainable=False)
+            self._tau = self.add_weight(name="tau", shape=(), initializer="zeros", trainable=False)
 
-    def on_train_begin(self, steps: int) -> None:
-        """Fit the pace to a training of `steps` steps, before the first: ``pi`` hurries in a short one."""
+    def on_train_begin(self, steps: int, learning_rate: Callable[[np.ndarray], object] | None = None) -> None:
+        """Fit the pace to a training, before its first step: ``pi`` hurries in a short one, ``forecast`` sees its end.
+
+        Args:
+            steps: of the whole training, those of a run that is resumed too.
+            learning_rate: its schedule, step -> rate; None: constant.
+        """
         shorter = max(MIN_SLOW_AVERAGE_STEPS, steps // SLOW_AVERAGES_PER_TRAINING)
         self.slow_average_steps = min(SLOW_AVERAGE_STEPS, shorter)
+        self.plan = LearningPlan(steps, learning_rate)
+
+    def start_at(self, values: Sequence[float]) -> None:
+        """Set lambda, [J], before the first step."""
+        self._log_values.assign(np.clip(np.log(values), -MAX_LOG_MULTIPLIER, MAX_LOG_MULTIPLIER))
+
+    def slow_down(self, e: tf.Tensor) -> tf.Tensor:
+        """Return the share of a step that is taken, [J]: a tenth where a lambda above its ceiling would grow."""
+        return tf.where((e > 0.0) & (self._log_values > self.log_ceilings), 0.1, 1.0)
+
+    @property
+    def course(self) -> Course:
+        """Return the course of the violations, in units of their scales, as ``forecast`` follows it."""
+        return Course(self._recent.value, self._older.value, self._variance.value, self._tau.value)
+
+    def forecast(self) -> tuple[tf.Tensor, tf.Tensor] | None:
+        """Return the violations foretold for the last step, in units of their scales, and their stddev, [J] each.
+
+        None where nothing is foretold: another controller, or a training whose end is not known.
+        """
+        if self.plan is None or self.controller is not forecast_controller:
+            return None
+        left = self.plan.left_before(self._updates)
+        return extrapolate(self.course, left), forecast_stddev(self.course, left)
 
     @property
     def values(self) -> tf.Tensor:
@@ -166,7 +245,7 @@ class Multipliers(keras.layers.Layer):
         violation = tf.where(tf.math.is_finite(violation), violation, self._average)  # NaN would stay for good
         decay = self.decay * tf.cast(self._updates > 0, tf.float32)  # the first batch is the first average
         average = decay * self._average + (1.0 - decay) * violation
-        moved = self.controller(self, average / scale, average, self.learning_rate, self.gain)
+        moved = self.controller(self, average / scale, violation / scale, average, self.learning_rate, self.gain)
         moved = tf.clip_by_value(moved, -MAX_LOG_MULTIPLIER, MAX_LOG_MULTIPLIER)
         awake = tf.cast(self._updates >= self.warmup, tf.float32)
         self._log_values.assign(awake * moved + (1.0 - awake) * self._log_values)

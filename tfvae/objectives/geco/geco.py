@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfvae.distributions.terms import (
@@ -15,9 +17,19 @@ from tfvae.distributions.terms import (
 )
 from tfvae.errors import UsageError
 from tfvae.models.vae import VAE
-from tfvae.objectives.checks import check_option
-from tfvae.objectives.geco.constraints import Constraint, mean_violations, parse_constraints, stack_violations
+from tfvae.objectives.geco.constraints import (
+    Constraint,
+    mean_sq_err,
+    mean_violations,
+    ncc,
+    parse_constraints,
+    save_constraints,
+    sq_err,
+    stack_violations,
+)
 from tfvae.objectives.geco.controllers import Multipliers
+from tfvae.objectives.geco.water_filling import compute_spectrum, fill_water
+from tfvae.option_values import check_option
 
 
 class GECO(VAE):
@@ -31,11 +43,13 @@ class GECO(VAE):
             ``re<=kappa``. None: 4, unless constraints are given.
         constraints: instead of kappa, ``re<=4;kl<=20`` and the like (see `tfvae.objectives.geco.constraints`), or
             callables in Python. None: kappa alone.
-        controller: ``log``, ``pi``, ``paper`` or ``softplus2`` (see `tfvae.objectives.geco.controllers`).
+        controller: ``pi``, ``forecast``, ``log``, ``paper`` or ``softplus2`` (see
+            `tfvae.objectives.geco.controllers`).
         multiplier_learning_rate: step size of log lambda, >= 0. None: the controller's default.
-        proportional_gain: of the ``pi`` controller, >= 0; 0 makes it a pure integral one. None: its default.
+        proportional_gain: of ``pi`` and ``forecast``, >= 0; 0 makes them pure integral ones. None: the default.
         decay: of the moving average, in [0, 1).
-        initial_multiplier: lambda at the start, in [1e-6, 1e6].
+        initial_multiplier: lambda at the start, in [1e-6, 1e6]. None: 1; under ``forecast``, where a constraint limits
+            the pixels' error, half the lambda of the best linear VAE of the training images.
         warmup: steps during which lambda stays at its initial value, >= 0.
 
     Example:
@@ -49,7 +63,11 @@ class GECO(VAE):
     }
     implied_defaults = {"kappa": 4.0}
     legacy_off = {"rate": 0.0, "gain": 0.0, "constraints": ""}
-    option_requires = {"proportional_gain": {"controller": ("pi",)}, "kappa": {"constraints": (None,)}}
+    option_requires = {
+        "proportional_gain": {"controller": ("pi", "forecast")},
+        "decay": {"controller": ("pi", "log", "paper", "softplus2")},
+        "kappa": {"constraints": (None,)},
+    }
 
     def __init__(
         self,
@@ -60,7 +78,7 @@ class GECO(VAE):
         multiplier_learning_rate: float | None = None,
         proportional_gain: float | None = None,
         decay: float = 0.99,
-        initial_multiplier: float = 1.0,
+        initial_multiplier: float | None = None,
         warmup: int = 0,
         **context: Any,
     ) -> None:
@@ -86,10 +104,18 @@ class GECO(VAE):
             learning_rate=multiplier_learning_rate,
             proportional_gain=proportional_gain,
             decay=decay,
-            initial=initial_multiplier,
+            initial=1.0 if initial_multiplier is None else initial_multiplier,
             warmup=warmup,
             ceilings=[half_pixels / scale if is_pixel_error else math.inf for scale, is_pixel_error in targets],
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return every constructor argument; see `tfvae.VAE.get_config`.
+
+        Raises:
+            UsageError: a constraint's function, or a part, that cannot be saved.
+        """
+        return super().get_config() | {"constraints": save_constraints(self.constraints_spec)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> VAE:
@@ -115,18 +141,46 @@ class GECO(VAE):
         base = -average_over_samples(terms.log_px) if self.rate_side else terms.kl
         return base + average_over_samples(self.lagrangian(terms))
 
-    def on_train_begin(self, steps: int) -> None:
-        """Let the controller fit its pace to a training of `steps` steps."""
-        self.multipliers.on_train_begin(steps)
+    def on_train_begin(self, steps: int, learning_rate: Callable[[Any], Any] | None = None) -> None:
+        """Let the controller fit its pace to the training."""
+        self.multipliers.on_train_begin(steps, learning_rate)
+
+    def calibrate(self, images: np.ndarray) -> None:
+        """Start lambda at half that of the best linear VAE of the images, which a deep one needs less of."""
+        if self.initial_multiplier is not None or self.controller != "forecast":
+            return
+        spectrum = compute_spectrum(images)
+        if len(spectrum):  # else all images are the same
+            self.multipliers.start_at(self.starting_multipliers(spectrum))
+
+    def starting_multipliers(self, spectrum: np.ndarray) -> list[float]:
+        """Return where each lambda starts: at 1, unless the variances of the images' principal components tell."""
+        pixels = math.prod(self.image_shape)
+        units = {sq_err: 1, mean_sq_err: pixels}  # how many times a limited quantity is contained in the squared error
+        return [
+            0.5 * units[c.fn] * fill_water(spectrum, units[c.fn] * c.target)[0] if c.fn in units else 1.0
+            for c in self.constraints
+        ]
 
     def training_notes(self, steps: int) -> list[str]:
-        """Say that a warm-up longer than the training leaves lambda where it began."""
-        if self.warmup < steps:
-            return []
-        return [
-            f"note: warmup of {self.warmup} steps is not shorter than this training of {steps} steps: "
-            f"lambda stays at {self.initial_multiplier:g}, so no constraint is enforced."
-        ]
+        """Say where lambda stays as it began, and where the likelihood's scale does."""
+        notes = []
+        stays = "lambda stays where it began, so no constraint is enforced."
+        if self.warmup >= steps:
+            notes.append(f"warmup of {self.warmup} steps is not shorter than this training of {steps} steps: {stays}")
+        elif not self.multipliers.learning_rate and not self.multipliers.gain:
+            notes.append(f"with multiplier_learning_rate=0, whatever warmup and decay: {stays}")
+        has_scale = self.likelihood.outputs_per_channel > 1 or self.likelihood.trainable_weights
+        if has_scale and not self.trains_log_prob():
+            notes.append(
+                f"no constraint is about log p(x|z), so only the mean of {type(self.likelihood).__name__} is trained: "
+                "bits/dim and draws of pixels say little. Add a constraint such as nll<=200, or use gaussian."
+            )
+        return [f"note: {note}" for note in notes]
+
+    def trains_log_prob(self) -> bool:
+        """Tell whether the loss depends on log p(x|z); of constraints in Python it is not known, and supposed."""
+        return self.rate_side or any(c.fn not in (sq_err, mean_sq_err, ncc) for c in self.constraints)
 
     def constraint_stats(self, terms: Terms) -> dict[str, tf.Tensor]:
         """Return the batch means of the violations, [J]."""
@@ -177,10 +231,17 @@ class GECOIWAE(GECO):
         stop_weights: whether w~ is treated as constant.
     """
 
+    option_ineffective_with = {"stop_weights": {"k": (1,)}}
+    replaced_settings = {"samples": "k"}
+
     def __init__(self, *parts: Any, k: int = 5, stop_weights: bool = False, **context: Any) -> None:
         check_option(k >= 1, "k", ">= 1", k)
         super().__init__(*parts, **context)
         self.k, self.stop_weights, self.samples = int(k), stop_weights, int(k)
+
+    def trains_log_prob(self) -> bool:
+        """Tell whether the loss depends on log p(x|z): the weights do, if there are several samples."""
+        return self.k > 1 or super().trains_log_prob()
 
     def importance_weights(self, terms: Terms) -> tf.Tensor:
         """Return w~ [K, B], which sums to 1 over K."""

@@ -12,8 +12,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, IntegrityError, TfvaeError, UntrustedError
-from tfvae.exporting import exporter, safety, savedmodel
+from tfvae.exporting import exporter, savedmodel
 from tfvae.runtime import files
+from tfvae.safety import allowed_ops, savedmodel_check
 from tfvae.zoo import load
 
 PARTS = {"likelihood": "gaussian", "arch": "mlp:widths=8,latent=2", "image_shape": (4, 4, 1)}
@@ -364,12 +365,15 @@ def test_what_is_reported_is_what_tensorflow_finds(genuine):
 def test_the_list_holds_only_ops_that_compute():
     """Every name on it is an op of this TensorFlow, and none that touches files, network, Python or native code."""
     registered = {op.name for op in tf_ops()}
-    assert safety.ALLOWED_OPS <= registered
-    assert {op for op in safety.ALLOWED_OPS if safety.classify_op(op) in list(safety.OP_EFFECTS)[:4]} == set()
-    stateful = {op.name for op in tf_ops() if op.is_stateful} & safety.ALLOWED_OPS
+    assert allowed_ops.ALLOWED_OPS <= registered
+    assert {
+        op for op in allowed_ops.ALLOWED_OPS if allowed_ops.classify_op(op) in list(allowed_ops.OP_EFFECTS)[:4]
+    } == set()
+    stateful = {op.name for op in tf_ops() if op.is_stateful} & allowed_ops.ALLOWED_OPS
     # Variables are read only; calls and branches run functions that are examined; Assert fails, or does nothing.
     assert stateful <= {
         "VarHandleOp",
+        "VarIsInitializedOp",
         "ReadVariableOp",
         "ResourceGather",
         "ResourceGatherNd",
@@ -469,7 +473,7 @@ def test_size_and_form_have_limits(genuine, tmp_path, monkeypatch, capsys):
         assert len(capsys.readouterr().err.splitlines()) == 1
     (tmp_path / "deep" / "saved_model.pb").mkdir(parents=True)
     assert main(["inspect", str(tmp_path / "deep")]) == 2
-    monkeypatch.setattr(savedmodel, "MAX_BYTES", 1000)
+    monkeypatch.setattr(savedmodel_check, "MAX_BYTES", 1000)
     with pytest.raises(DataError, match="1000 bytes"):
         savedmodel.parse_savedmodel(genuine)
 
