@@ -92,7 +92,7 @@ def test_notes_of_objectives():
     for spec, likelihood, words in (
         ("beta:warmup=50", "gaussian", "warmup of 50 steps"),
         ("geco:warmup=10", "gaussian", "warmup of 10 steps"),
-        ("geco:controller=log,multiplier_learning_rate=0", "gaussian", "lambda stays at 1"),
+        ("geco:controller=log,multiplier_learning_rate=0", "gaussian", "lambda stays where it began"),
         ("geco", "laplace", "only the mean of Laplace is trained"),
         ("geco-iwae:k=1", "gaussian:sigma=shared", "only the mean of Gaussian is trained"),
         ("geco-iwae:k=2", "laplace", ""),

@@ -162,7 +162,7 @@ def test_a_context_is_asked_for_by_name(name, x, z):
     [
         ("mlp", -1, "context_width >= 0"),
         ("mlp:conditioning=adain", 2, "conditioning"),
-        ("mlp:conditioning=film,widths=", 2, "hidden layers"),
+        ("mlp:conditioning=film,widths=none", 2, "hidden layers"),
     ],
 )
 def test_bad_options_are_refused(spec, width, message):

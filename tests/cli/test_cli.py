@@ -183,7 +183,7 @@ def test_flags_are_config_keys_and_python_names(monkeypatch):
         assert flags - {*part.aliases, *SETTING_ALIASES} == fields | set(part.options), name
         assert {key: args[key] for key in part.options} == part.defaults
     ours = set(VAE.__init__.__code__.co_varnames[1 : VAE.__init__.__code__.co_argcount])
-    assert ours - {"image_shape", "classes"} <= fields  # what the data say
+    assert ours - {"image_shape", "classes", "class_names"} <= fields  # what the data say
 
 
 @pytest.mark.parametrize("kind", part_sources.TABLES)

@@ -145,7 +145,8 @@ def test_pictures_repeat_with_their_seed(trained, here, capsys):
     assert fails_with == 3
 
 
-def test_runs_and_doctor_look_without_touching(trained, capsys):
+def test_runs_and_doctor_look_without_touching(trained, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")  # a row stays one line
     before = everything(trained)
     assert main(["runs", "--root", str(trained.parents[2])]) == 0
     out = capsys.readouterr().out.splitlines()

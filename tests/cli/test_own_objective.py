@@ -77,6 +77,7 @@ def test_a_run_from_elsewhere_is_refused_without_trust(here, capsys, monkeypatch
     (here / "elsewhere" / "env.json").write_text(json.dumps(environment))
     sys.modules.pop("losses_of_a_user", None)
     capsys.readouterr()
+    (here / "zoo").mkdir()
     refused = (
         ["resume", "elsewhere"],
         ["evaluate", "elsewhere"],

@@ -48,13 +48,13 @@ def test_psnr_in_closed_form():
     np.testing.assert_allclose(reconstruction_quality.compute_psnr(x, g), [20.0, np.inf, 10 * np.log10(4)])
 
 
-@pytest.mark.parametrize("condition", ["", "labels", "inpaint:left"])
+@pytest.mark.parametrize("condition", [None, "labels", "inpaint:left"])
 def test_of_a_model_they_are_those_of_its_mean_reconstructions(condition, tiny, images):
     """12 x 12 pixels have an SSIM, 8 x 8 only a PSNR; labels and visible parts are conditions."""
     shape = (12, 12, 1)
     model, x, labels = tiny(image_shape=shape, condition=condition, classes=3), images(7, shape), np.arange(7) % 3
     results = reconstruction_quality.measure_reconstruction_errors(model, x, labels)
-    values = {"": None, "labels": labels, "inpaint:left": tf.constant(x / 255.0, tf.float32)}[condition]
+    values = {None: None, "labels": labels, "inpaint:left": tf.constant(x / 255.0, tf.float32)}[condition]
     g = model.decode(model.encode(tf.constant(x), values)[0], values).numpy()
     np.testing.assert_allclose(results["psnr"], -10 * np.log10(((x / 255.0 - g) ** 2).mean((1, 2, 3))), rtol=1e-4)
     assert results["ssim"].shape == (7,)

@@ -58,7 +58,7 @@ def test_what_cannot_be_told_is_refused():
     with pytest.raises(UsageError, match="vamp"):
         told("elbo", "labels", classes=3, prior="vamp")
     with pytest.raises(UsageError, match="trained without"):
-        told("elbo", "").decode(tf.zeros([1, 3]), condition=1)
+        told("elbo", None).decode(tf.zeros([1, 3]), condition=1)
 
 
 def test_draws_are_log_uniform():
@@ -232,6 +232,7 @@ def test_convdraw_sees_the_shown_part_where_it_is():
     assert not np.delete(np.abs(moved.numpy()).reshape(4, -1), 3, axis=0).any()
 
 
+@pytest.mark.slow
 def test_complete_and_strip_from_the_command_line(tmp_path, capsys):
     run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), objective="elbo", dataset="digits", epochs=1,
                      arch="convdraw:steps=2,hidden=4,latent=1", condition="inpaint:bottom", limit=200)  # fmt: skip

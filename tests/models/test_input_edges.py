@@ -119,7 +119,9 @@ def test_the_readme_objective_trains(images):
     assert losses[-1] < losses[0] and model.get_config()["floor"] == 4.0
 
 
-@pytest.mark.parametrize("mode", ["loop", "step", "kernels"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("loop", marks=pytest.mark.slow), pytest.param("step", marks=pytest.mark.slow), "kernels"]
+)
 def test_a_step_that_is_not_finite_changes_nothing(images, mode):
     """NaN pixels in the second of three batches: that step is skipped and counted, the others are as without it."""
     x = images(24).astype(np.float32) / 255.0

@@ -12,7 +12,7 @@ from scipy import stats
 
 from tfvae.cli.command_line import main
 from tfvae.config import Config
-from tfvae.evaluation import evaluate
+from tfvae.evaluation import EVALUATION_VERSION, evaluate
 from tfvae.plots import planes
 from tfvae.reports import comparison, comparison_tables
 from tfvae.training import run_folder, trainer
@@ -158,7 +158,9 @@ def test_scores_are_kept_until_the_run_is_trained_further(trained, tmp_path, mon
     assert comparison.compare_runs([run], samples=2, limit=20)[0]["elbo"] == 3.0
     caches = sorted(path.name for path in run.path.glob("evaluate-test-K2-*"))
     expected = ((20, 4), (20, 8), (30, 4))
-    assert caches == [f"evaluate-test-K2-{limit}-step-0000000{step}-e2.json" for limit, step in expected]
+    assert caches == [
+        f"evaluate-test-K2-{limit}-step-0000000{step}-e{EVALUATION_VERSION}.json" for limit, step in expected
+    ]
     state = run.path / "checkpoints" / "step-00000008" / "state.npz"
     state.write_bytes(state.read_bytes()[:-1])  # the newest is damaged: what `load` would take is the one before
     (run.path / "STATUS").write_text("stopped\n")

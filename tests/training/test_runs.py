@@ -66,7 +66,9 @@ def test_the_folder_is_as_documented(whole):
     assert tfvae.Config.from_dict(json.loads((whole.path / "config.json").read_text())) == whole.config
 
 
-@pytest.mark.parametrize("blocks", [1, 6, 10])
+@pytest.mark.parametrize(
+    "blocks", [pytest.param(1, marks=pytest.mark.slow), 6, pytest.param(10, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_resumes_to_the_same_bits(whole, tmp_path, blocks):
     """Stopped within epochs 1, 2 and 3, and twice: weights, optimizer, multipliers and metrics.csv are equal."""
     run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), stop=stop_after(blocks), **SETTINGS)
@@ -166,6 +168,7 @@ def test_evaluate_agrees_with_training(whole):
     assert row["text"] == "re<=1.5" and row["met"] == (row["violation"] <= 0.0225)
 
 
+@pytest.mark.slow
 def test_pictures_of_every_kind_of_data(whole, tmp_path):
     drawn = draw_run_figures(whole)
     assert {p.name for p in drawn} >= {"curves.png", "geco.png", "samples.png", "reconstructions.png", "report.html"}

@@ -50,7 +50,7 @@ def test_evaluate_says_what_it_said_in_0_1_0(old_runs, name):
     assert set(then) <= set(now)
     compared = 0
     for path, value in flatten(then):
-        if path in (".run", ".path") or path.startswith(".run"):
+        if path.startswith((".run", ".path", ".collapse")):  # the verdict on collapse has had more to go on since
             continue
         current = dict(flatten(now))[path]
         if isinstance(value, float) and isinstance(current, float) and math.isfinite(value):
