@@ -49,7 +49,8 @@ def test_old_words():
     """Old names are translated; settings that had no effect, or another than named, become what was done."""
     config = Config.from_dict(OLD | {"rate_warmup": 7, "replicas": 2, "objective": "sigma", "binarize": "static"})
     assert config.learning_rate_warmup == 7 and config.replicas is None and config.likelihood == "bernoulli"
-    assert Config.from_dict(OLD | {"objective": "geco:kappa=3,constraints=re<=2"}).objective == "geco:constraints=re<=2"
+    objective = Config.from_dict(OLD | {"objective": "geco:kappa=3,constraints=re<=2"}).objective
+    assert objective == "geco:constraints=re<=2,controller=pi"
     assert Config(objective="geco:lam=2,gain=0.0").objective == "geco:initial_multiplier=2"
     with pytest.raises(UsageError, match="Did you mean 'epochs'"):
         Config.from_dict({"epoch": 1})

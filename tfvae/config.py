@@ -177,6 +177,7 @@ class Config:
             >>> Config.from_dict({"rate_warmup": 10, "limit": 0}).learning_rate_warmup
             10
         """
+        is_of_0_1 = any(key in SETTING_ALIASES for key in values)  # its files hold every setting, by its names
         values = {SETTING_ALIASES.get(key, key): value for key, value in values.items()}
         check_setting_names(values)
         settings = {name: setting.default for name, setting in list_settings().items()} | {
@@ -185,6 +186,8 @@ class Config:
         }
         for kind in part_sources.TABLES:
             if isinstance(values.get(kind), str):
+                if is_of_0_1:
+                    values[kind] = part_sources.name_legacy_defaults(kind, values[kind])
                 values[kind] = part_sources.translate_spec(kind, values[kind], settings)
                 for name in part_sources.find_replaced_settings(kind, values[kind]):
                     values.pop(name, None)

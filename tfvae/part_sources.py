@@ -152,6 +152,19 @@ def find_replaced_settings(kind: str, spec: str) -> dict[str, str]:
     return dict(part.replaced_settings) if part else {}
 
 
+def name_legacy_defaults(kind: str, spec: str) -> str:
+    """Return a spec of 0.1.0 with the options spelt out whose defaults have changed since.
+
+    Example:
+        >>> name_legacy_defaults("objective", "geco:kappa=3")
+        'geco:kappa=3,controller=pi'
+    """
+    name, options = specs.parse_spec(spec)
+    part = read_parts(kind).get(name)
+    added = {key: value for key, value in part.legacy_defaults.items() if key not in options} if part else {}
+    return specs.format_spec(name, options | added) if added else spec
+
+
 def translate_spec(kind: str, spec: str, old_settings: Mapping[str, Any] | None = None) -> str:
     """Return a spec in today's words; specs of other classes than the built-in ones are returned as they are.
 
@@ -176,14 +189,18 @@ def translate_spec(kind: str, spec: str, old_settings: Mapping[str, Any] | None 
 
 
 def restore_old_words(kind: str, spec: str) -> str:
-    """Return a spec with its options by their names in 0.1.0."""
+    """Return a spec as 0.1.0 would have written it: by its names, and without what was its default."""
     name, options = specs.parse_spec(spec)
     part = read_parts(kind).get(name)
+    if part:
+        for key, value in part.legacy_defaults.items():
+            if options.setdefault(key, part.defaults[key]) == value:
+                del options[key]
     old_names = {new: old for old, new in part.aliases.items()} if part else {}
     old_values = {old_names.get(key, key): translate_off(value) for key, value in options.items()}
     if part:
         old_values = {key: part.legacy_off.get(key) if value is None else value for key, value in old_values.items()}
-    return spec if old_values == options else specs.format_spec(name, old_values)
+    return spec if old_values == specs.parse_spec(spec)[1] else specs.format_spec(name, old_values)
 
 
 def read_defaults(kind: str, name: str) -> dict[str, object]:

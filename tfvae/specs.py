@@ -36,6 +36,7 @@ CLASS_LITERALS = (
     "implied_defaults",
     "option_ineffective_with",
     "replaced_settings",
+    "legacy_defaults",
 )
 
 
@@ -57,6 +58,8 @@ class PartSignature:
             an option that has no effect where the other one has one of the values; of a spec, its name counts.
         replaced_settings: {setting of the run: option}, the class's literal ``replaced_settings``: a setting that has
             no effect, for the option decides.
+        legacy_defaults: {option: its default in 0.1.0} where that was another, the class's literal
+            ``legacy_defaults``: what a run of 0.1.0 that does not name the option was trained with.
     """
 
     name: str
@@ -68,6 +71,7 @@ class PartSignature:
     implied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ineffective_with: Mapping[str, Mapping[str, tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
     replaced_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    legacy_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def follow_all(violations, shares):
     """The course after all of the violations [T, J], by the library."""
     start = Course(*(tf.zeros([violations.shape[1]]) for _ in range(3)), ZERO)
     steps = tf.constant(violations, tf.float32), tf.constant(shares, tf.float32)
-    courses = tf.scan(lambda course, step: forecast.follow(course, *step), steps, start)
+    courses = tf.scan(lambda course, step: forecast.update_course(course, *step), steps, start)
     return Course(*(values[-1] for values in courses))
 
 
@@ -39,21 +39,21 @@ def test_end_of_a_power_law_is_foretold(schedule):
     """a + b tau^-0.7 in the middle of a training: its end, under any schedule, since tau counts the learning."""
     steps = 2000
     plan = LearningPlan(steps, LearningRateSchedule(1e-3, schedule, steps))
-    shares = plan.share_of(tf.range(steps // 2)).numpy()
+    shares = plan.compute_share(tf.range(steps // 2)).numpy()
     tau = np.cumsum(shares)
     levels, slopes = np.array([0.1, -0.2, 0.0]), np.array([20.0, 5.0, 0.0])
     course = follow_all(levels + slopes * tau[:, None] ** -0.7, shares)
-    left = plan.left_before(tf.constant(steps // 2))
+    left = plan.compute_left(tf.constant(steps // 2))
     expected = levels + slopes * (tau[-1] + float(left)) ** -0.7
     # What is left of the first step in the averages is (1 / tau)^1.3 of it: 20 * 1,000^-1.3 = 0.0025.
-    np.testing.assert_allclose(forecast.extrapolate(course, left), expected, atol=0.005)
+    np.testing.assert_allclose(forecast.extrapolate_course(course, left), expected, atol=0.005)
     assert np.all(np.abs(course.recent[:2] - expected[:2]) > 0.01)  # to stay where it is would be wrong
 
 
 def test_rising_course_is_foretold_to_stay():
     violations = np.linspace(0, 1, 200)[:, None]
     course = follow_all(violations, np.ones(200))
-    np.testing.assert_allclose(forecast.extrapolate(course, tf.constant(800.0)), course.recent)
+    np.testing.assert_allclose(forecast.extrapolate_course(course, tf.constant(800.0)), course.recent)
 
 
 @pytest.mark.parametrize(("warmup", "schedule"), [(0, "constant"), (0, "cosine"), (300, "cosine")])
@@ -65,9 +65,9 @@ def test_plan_counts_the_learning_that_is_left(warmup, schedule):
     rates = np.asarray(learning_rate(np.arange(steps)), np.float64) * np.ones(steps)
     shares = rates / rates.max()
     for step in (0, 7, 300, 2501, 4999):
-        np.testing.assert_allclose(plan.left_before(tf.constant(step)), shares[step:].sum(), rtol=1e-3, atol=1e-2)
-        np.testing.assert_allclose(plan.share_of(tf.constant(step)), shares[step], rtol=0.02, atol=2e-3)
-    assert float(plan.left_before(tf.constant(steps))) == float(plan.left_before(tf.constant(steps + 9))) == 0
+        np.testing.assert_allclose(plan.compute_left(tf.constant(step)), shares[step:].sum(), rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(plan.compute_share(tf.constant(step)), shares[step], rtol=0.02, atol=2e-3)
+    assert float(plan.compute_left(tf.constant(steps))) == float(plan.compute_left(tf.constant(steps + 9))) == 0
 
 
 def test_deviation_covers_the_noise_and_the_doubt():
@@ -81,6 +81,6 @@ def test_deviation_covers_the_noise_and_the_doubt():
         exponents = rng.uniform(0.4, 1.0, 4000)
         course = follow_all(amplitude * tau**-exponents + noise * rng.standard_normal((400, 4000)), np.ones(400))
         left = tf.constant(400.0)
-        error = np.asarray(forecast.extrapolate(course, left)) - amplitude * 800.0**-exponents
-        stated = np.sqrt(np.mean(np.square(forecast.forecast_stddev(course, left))))
+        error = np.asarray(forecast.extrapolate_course(course, left)) - amplitude * 800.0**-exponents
+        stated = np.sqrt(np.mean(np.square(forecast.compute_forecast_stddev(course, left))))
         assert 2 / 3 < stated / np.sqrt(np.mean(error**2)) < 1.5, (amplitude, noise)

@@ -145,16 +145,23 @@ def test_pi_hurries_in_a_short_training(steps, span):
 
 def simulate_forecast(sequence, scale, shares, ceiling, rate=20.0, gain=6.0):
     """One multiplier of ``forecast`` over a whole planned training, in float64."""
-    log_lam = recent = older = tau = previous = 0.0
+    log_lam = recent = older = variance = tau = previous = 0.0
     found = []
     for t, violation in enumerate(sequence):
         tau, left, e = tau + shares[t], shares[t + 1 :].sum(), violation / scale
         recent += min(1, 8 * shares[t] / tau) * (e - recent)
         older += min(1, 2 * shares[t] / tau) * (e - older)
-        falling = max(0.0, (older - recent) / (2 / 1.3 - 8 / 7.3))
-        at_end = recent + falling * ((tau / (tau + left)) ** 0.7 - 8 / 7.3)
+        variance += min(1, 8 * shares[t] / tau) * ((e - recent) ** 2 - variance)
+        at_end, slow, fast = (
+            recent
+            + max(0.0, (older - recent) / (2 / (2 - p) - 8 / (8 - p))) * ((tau / (tau + left)) ** p - 8 / (8 - p))
+            for p in (0.7, 0.4, 1.0)
+        )
+        lever = ((tau / (tau + left)) ** 0.7 - 8 / 7.3) / (2 / 1.3 - 8 / 7.3)
+        noise = variance * (8 * (1 - lever) ** 2 + 2 * lever**2) / (2 * tau)
+        trusted = at_end**3 / (at_end**2 + 4 * (noise + (slow - fast) ** 2 / 16))
         least = min(max(0.1 * (tau + left), 30), 1000)
-        step = rate * shares[t] * min(max(at_end, -0.5), 0.5) / max(left, least)
+        step = rate * shares[t] * min(max(trusted, -0.25), 0.25) / max(left, least)
         if at_end > 0 and math.exp(log_lam) > ceiling:
             step *= 0.1
         p = min(max(at_end, -0.1), 0.1)
@@ -228,6 +235,7 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
 
     def fresh():
         model = tiny(spec, learning_rate=1e-2)
+        model.on_train_begin(12)
         model.optimizer.build(model.trainable_variables)
         return model
 
@@ -242,6 +250,7 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
     if way == "keras":
         part.save(tmp_path / "model.keras")
         resumed = keras.models.load_model(tmp_path / "model.keras")
+        resumed.on_train_begin(12)
     else:
         resumed = fresh()
         if way == "weights":
@@ -252,7 +261,7 @@ def test_state_survives_saving(way, tiny, images, tmp_path):
             checkpoints.save_checkpoint(tmp_path, part, TrainingState(epoch=1))
             assert checkpoints.restore_newest_checkpoint(tmp_path, resumed, print) == TrainingState(epoch=1)
     names = {v.name for v in resumed.multipliers.variables}
-    assert names == {"log_lam", "average", "previous", "slow", "updates"}
+    assert names == {"log_lam", "average", "previous", "slow", "updates", "recent", "older", "variance", "tau"}
     for v, stored in zip(resumed.multipliers.variables, part.multipliers.variables):
         np.testing.assert_array_equal(v, stored)
     assert resumed.multipliers._updates == 4 and resumed.step == 4
@@ -322,32 +331,40 @@ def test_gradient_is_of_the_batch_whatever_the_average(tiny, random_terms):
     np.testing.assert_allclose(tape.gradient(loss, terms.sq_err), np.full((4, 5), model.multipliers.values[0] / 4))
 
 
-@pytest.mark.parametrize("options", ["kappa=0", "kappa=-1", "controller=pid", "rate=-1", "gain=-1", "decay=1",
-                                     "lam=0", "warmup=-1", "constraints=re<=0"])  # fmt: skip
+@pytest.mark.parametrize("options", ["kappa=0", "kappa=-1", "controller=pid", "rate=-1", "gain=-1", "lam=0",
+                                     "controller=pi,decay=1", "warmup=-1", "constraints=re<=0"])  # fmt: skip
 def test_impossible_options(options, tiny):
     with pytest.raises(UsageError, match="Expected"):
         tiny("geco:" + options)
 
 
+DIGITS = tfvae.datasets.load("digits", "train")[0][:1024]
+
+
 def train_digits(spec, seed, steps, **options):
-    images = tf.constant(tfvae.datasets.load("digits", "train")[0][:1024])
     model = tfvae.build(
         spec, likelihood="gaussian:sigma=0.3", arch="mlp:widths=64,latent=8", image_shape=(8, 8, 1), seed=seed
     )
+    model.on_train_begin(steps)
     model.compile(optimizer=keras.optimizers.Adam(3e-3))
+    model.calibrate(DIGITS)
     order = np.random.default_rng(seed).integers(0, 1024, (steps, 64)).astype("int32")
-    list(Engine(model, 64).train_blocks(images, order, count=1))
+    list(Engine(model, 64).train_blocks(tf.constant(DIGITS), order, count=1))
     return model
 
 
-@pytest.mark.parametrize("spec, steps", [
-    ("geco:kappa=1.2,controller=log,rate=0.01", 2500),
-    pytest.param("geco-iwae:k=3,kappa=1.2,controller=log,rate=0.01", 2500, marks=pytest.mark.slow),
-    pytest.param("geco:kappa=1.2", 12000, marks=pytest.mark.slow),  # pi's integral rests while e falls by itself
+@pytest.mark.parametrize("spec, steps, seeds", [
+    ("geco:kappa=1.2", 800, (0,)),
+    pytest.param("geco:kappa=1.2", 800, (1, 2), marks=pytest.mark.slow),
+    pytest.param("geco-iwae:k=3,kappa=1.2", 800, (0, 1, 2), marks=pytest.mark.slow),
+    pytest.param("geco:kappa=1.2,controller=log,rate=0.01", 2500, (0, 1, 2), marks=pytest.mark.slow),
+    # pi's integral rests while e falls by itself
+    pytest.param("geco:kappa=1.2,controller=pi", 12000, (0, 1, 2), marks=pytest.mark.slow),
 ])  # fmt: skip
-def test_constraint_is_met_on_digits(spec, steps):
-    """Real 8x8 digits, three seeds: the moving average ends within 5% of kappa^2, at a moderate lambda."""
-    for seed in range(3):
+def test_constraint_is_met_on_digits(spec, steps, seeds):
+    """Real 8x8 digits: the error ends within 5% of kappa^2, at a moderate lambda."""
+    for seed in seeds:
         model = train_digits(spec, seed, steps)
-        assert abs(model.multipliers.average[0]) < 0.05 * 1.2**2, seed
+        error = float(tf.reduce_mean(model.weighted_violations(model.terms(DIGITS, seed=(1, 2)))))
+        assert abs(error) < 0.05 * 1.2**2, seed
         assert 1 < model.multipliers.values[0] < 20

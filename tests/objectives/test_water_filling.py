@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from tfvae.objectives.geco.water_filling import MAX_IMAGES, compute_spectrum, fill_water
+from tfvae.objectives.geco.water_filling import MAX_IMAGES, compute_spectrum, find_linear_optimum
 
 
 @pytest.mark.parametrize("squared_error", [0.05, 0.7, 2.4])
@@ -22,14 +22,14 @@ def test_multiplier_is_that_of_the_least_kl(squared_error):
         ).x
         return 0.5 * np.log(spectrum / shares).sum()
 
-    multiplier, kl = fill_water(spectrum, squared_error)
+    multiplier, kl = find_linear_optimum(spectrum, squared_error)
     np.testing.assert_allclose(kl, least_kl(squared_error), rtol=1e-4)
     slope = (least_kl(squared_error * 0.99) - least_kl(squared_error * 1.01)) / (0.02 * squared_error)
     np.testing.assert_allclose(multiplier, slope, rtol=0.01)
 
 
 def test_an_error_beyond_the_mean_image_costs_nothing():
-    multiplier, kl = fill_water(np.array([2.0, 1.0]), 3.5)
+    multiplier, kl = find_linear_optimum(np.array([2.0, 1.0]), 3.5)
     assert kl == 0 and np.isclose(multiplier, 0.25)  # 1 / (2 s_1): there the first code begins to pay
 
 

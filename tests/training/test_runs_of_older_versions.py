@@ -64,6 +64,6 @@ def test_evaluate_says_what_it_said_in_0_1_0(old_runs, name):
 def test_an_old_run_keeps_its_settings(old_runs):
     """What was 0 or '' for "off" is None now; the rest is as it was."""
     config = open_run(old_runs / "geco").config
-    assert config.objective == "geco:kappa=2" and config.epochs == 3
+    assert config.objective == "geco:kappa=2,controller=pi" and config.epochs == 3
     assert config.clip_norm is config.ema is config.limit is config.condition is config.raw_dir is None
     assert load_run(old_runs / "geco").kappa == 2

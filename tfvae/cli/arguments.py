@@ -19,6 +19,7 @@ from tfvae.cli.objective_parsers import OWN_OBJECTIVE
 from tfvae.cli.parsers import VERBS
 from tfvae.config import SETTING_ALIASES, Config
 from tfvae.errors import UsageError, suggest_name
+from tfvae.option_values import parse_literal
 from tfvae.specs import PartSignature
 
 EPILOG = """\
@@ -133,7 +134,7 @@ def make_config(objective: str, part: PartSignature, options: Mapping[str, Any],
     """
     own = {name: value for name, value in options.items() if name in part.options or name in part.aliases}
     own = specs.translate_options(part, own)
-    own = {name: value for name, value in own.items() if value != part.defaults.get(name)}
+    own = {name: parse_literal(value) for name, value in own.items() if value != part.defaults.get(name)}
     specs.check_options("objective", part, own)
     own = {name: value for name, value in own.items() if value != part.effective_defaults[name]}
     spec = specs.format_spec(objective, own) if own else objective

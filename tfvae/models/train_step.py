@@ -20,6 +20,7 @@ from tfvae.distributions.terms import Terms, average_over_samples, compute_elbo
 from tfvae.errors import UsageError
 from tfvae.models.checked_model import CheckedModel
 from tfvae.models.input_checks import check_keyword_names
+from tfvae.models.training_plan import add_training_plan
 from tfvae.runtime import replicas
 from tfvae.runtime.optimizers import GuardedAdam, unwrap_optimizer
 from tfvae.runtime.random_streams import SeedStream, fold_in
@@ -213,6 +214,16 @@ class TrainStep(CheckedModel):
         return {"loss": self.objective(terms), **self.metric_columns(terms)}
 
     # --- Keras -------------------------------------------------------------------------------------------------
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **options: Any) -> Any:
+        """Train as Keras' `fit`; a model that goes by the length of the training is told it, where Keras knows it.
+
+        Raises:
+            UsageError, DataError: as `CheckedModel.fit`.
+        """
+        if type(self).on_train_begin is not TrainStep.on_train_begin:
+            args, options = (), add_training_plan(x, args, options)
+        return super().fit(x, y, *args, **options)
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **options: Any) -> None:
         """Set the optimizer, as Keras' `compile`; the loss and the metrics are the model's own.

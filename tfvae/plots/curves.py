@@ -43,6 +43,7 @@ BAND_COLOUR = "#dfe9e3"
 CONSTRAINT_COLOURS = (ACCENT, *COLOURS)
 DASHES = (("-", ""), ("--", " (dashed)"), (":", " (dotted)"))  # where there are more lines than colours
 DECADES = [sign * 10.0**k for k in range(7) for sign in (-1, 1)] + [0.0]
+FORECAST_DASHES = (0, (4, 2))
 NO_NAMES: tuple[dict[str, Any], ...] = ({"text": "constraint", "target": None},)
 
 Rows = Sequence[Mapping[str, Any]]
@@ -163,7 +164,7 @@ def find_met_epoch(rows: Rows, targets: Sequence[float]) -> float | None:
     """
     epochs = read_column(rows, "epoch")
     since_each = [
-        constraint_band.met_since(read_column(rows, _add_index("constraint", j)).tolist(), abs(target))
+        constraint_band.met_since(constraint_band.read_violations(rows, _add_index("", j)), abs(target))
         for j, target in enumerate(targets)
     ]
     numbers = [since for since in since_each if since is not None]
@@ -245,7 +246,10 @@ def _draw_constraints(
         scale = 100 / abs(constraint["target"]) if relative else 1.0
         now, average = (read_column(rows, _add_index(name, j)) * scale for name in ("constraint", "constraint_ma"))
         _draw_line(ax, epochs, average, color=colour, linewidth=1, alpha=0.4)
-        last = _find_last_finite(_draw_line(ax, epochs, now, color=colour, linewidth=1.8))
+        _draw_line(ax, epochs, now, color=colour, linewidth=1.8)
+        if _add_index("constraint_at_end", j) in rows[-1]:
+            _draw_forecast(ax, epochs, rows, j, scale, colour)
+        last = _find_last_finite(scale * np.array(constraint_band.read_violations(rows, _add_index("", j))))
         if last is not None:  # the figure of the report's sentence
             number = f"{last:+.2f}%" if relative else f"{last:+.4g}"
             labels.append((last, f"{constraint['text']}: {number}", colour))
@@ -253,10 +257,20 @@ def _draw_constraints(
         Line2D([], [], color=MUTED, linewidth=1.8, label="mean of the epoch"),
         Line2D([], [], color=MUTED, linewidth=1, alpha=0.5, label="moving average at its end"),
     ]
+    if "constraint_at_end" in rows[-1]:
+        keys.append(Line2D([], [], color=MUTED, linewidth=1.2, linestyle=FORECAST_DASHES, label="expected of the end"))
     if relative:
         keys.append(Line2D([], [], color=BAND_COLOUR, linewidth=7, label="within 1%, which counts as met"))
     add_legend_above(ax, keys)
     label_line_ends(ax, labels, gap=0.12)
+
+
+def _draw_forecast(ax: Axes, epochs: np.ndarray, rows: Rows, index: int, scale: float, colour: str) -> None:
+    """Draw what was expected of the end of the training, with two standard deviations."""
+    mean = scale * read_column(rows, _add_index("constraint_at_end", index))
+    two_stddevs = 2 * scale * read_column(rows, _add_index("constraint_at_end_stddev", index))
+    ax.fill_between(epochs, mean - two_stddevs, mean + two_stddevs, color=colour, alpha=0.12, linewidth=0)
+    _draw_line(ax, epochs, mean, color=colour, linewidth=1.2, linestyle=FORECAST_DASHES)
 
 
 def draw_compared_curves(

@@ -19,8 +19,15 @@ LIVE_COLUMNS = ("elbo", "rate", "sq_err")
 
 
 def format_progress(values: Mapping[str, Any], names: tuple[str, ...] = PROGRESS_COLUMNS) -> str:
-    """Return the columns of a row that a person follows: 'elbo 423.1  rate 8.39 ...'."""
-    return "  ".join(f"{name} {values[name]:.4g}" for name in names if name in values)
+    """Return the columns of a row that a person follows: 'elbo 423.1  rate 8.39 ...'.
+
+    Behind a constraint stands what is expected of it at the end of the training, with two standard deviations.
+    """
+    texts = {name: f"{name} {values[name]:.4g}" for name in names if name in values}
+    at_end = values.get("constraint_at_end", math.nan)
+    if "constraint" in texts and math.isfinite(at_end):
+        texts["constraint"] += f" (at the end {at_end:.3g} +-{2 * values['constraint_at_end_stddev']:.2g})"
+    return "  ".join(texts.values())
 
 
 class SilentReporter:

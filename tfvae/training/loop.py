@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfvae.config import Config
 from tfvae.errors import DivergedError
 from tfvae.models.vae import VAE
-from tfvae.objectives.geco.constraint_status import describe_constraints
+from tfvae.objectives.geco.constraint_status import describe_constraints, find_unreachable
 from tfvae.runtime import replicas
 from tfvae.runtime.optimizers import use_averaged_weights
 from tfvae.runtime.progress_reporters import SilentReporter
@@ -71,6 +71,7 @@ class Loop:
         self.strategy, self.is_chief, self.recompile = strategy, replicas.is_chief(strategy), recompile
         self.steps = len(training[0]) // config.batch_size
         self.saved_at, self.skipped = 0.0, 0
+        self.unreachable: set[str] = set()  # constraints of which that was said
 
     # --- before the first epoch --------------------------------------------------------------------------------
 
@@ -210,6 +211,10 @@ class Loop:
         if self.is_chief:
             self.run.write_rows(self.rows)
         self.reporter.epoch(row, self.config.epochs, images_per_second)
+        unreachable = find_unreachable(self.model, self.rows, self.config.epochs)
+        for text in unreachable.keys() - self.unreachable:
+            self.reporter.line(unreachable[text])
+        self.unreachable |= unreachable.keys()
         if self.is_chief:
             self.watch(self.run, self.model, row["epoch"])
 

@@ -21,7 +21,7 @@ from tfvae.runtime import files, trust
 from tfvae.runtime.run_metadata import CONFIG_FILE, ENVIRONMENT_FILE, read_config, read_environment
 
 FIRST_COLUMNS = ("epoch", "step", "seconds", "loss", "elbo", "rate", "distortion", "sq_err")
-CONSTRAINT_COLUMNS = ("lambda", "constraint", "constraint_ma")
+CONSTRAINT_COLUMNS = ("lambda", "constraint", "constraint_ma", "constraint_at_end", "constraint_at_end_stddev")
 METRICS_FILE, STATUS_FILE = "metrics.csv", "STATUS"
 MAX_STATUS_BYTES, MAX_METRICS_BYTES = 100, 256 * 2**20
 CHECKPOINTS, PLOTS, SAMPLES = "checkpoints", "plots", "samples"
@@ -29,7 +29,7 @@ _OPENERS: list[Callable[[files.PathLike], Run | None]] = []  # see `add_opener`
 
 
 def column_order(name: str) -> tuple[int, int, int]:
-    """Return the sort key of a column of metrics.csv: first columns, each constraint's three, validation's."""
+    """Return the sort key of a column of metrics.csv: first columns, each constraint's, validation's."""
     if name in FIRST_COLUMNS:
         return (0, FIRST_COLUMNS.index(name), 0)
     stem, _, number = name.rpartition("_")

@@ -11,7 +11,7 @@ from tfvae.distributions.terms import Terms, average_over_samples
 from tfvae.errors import UsageError
 from tfvae.models.conditions import RangeCondition
 from tfvae.objectives.geco.geco import GECO
-from tfvae.objectives.geco.water_filling import fill_water
+from tfvae.objectives.geco.water_filling import find_linear_optimum
 
 KNOT_COUNT = 9
 
@@ -26,9 +26,17 @@ class KappaConditionedGECO(GECO):
     supported_conditions = ("kappa",)
     condition: RangeCondition
 
-    def __init__(self, *parts: Any, kappa: float | None = None, constraints: str | None = None, **context: Any) -> None:
-        if constraints:
-            raise UsageError(f"Expected no constraints with condition=kappa:LOW-HIGH. Received: {constraints!r}.")
+    def __init__(
+        self,
+        *parts: Any,
+        kappa: float | str | None = None,
+        kl: float | None = None,
+        constraints: str | None = None,
+        **context: Any,
+    ) -> None:
+        if constraints or kl is not None:
+            received = f"constraints={constraints!r}" if constraints else f"kl={kl}"
+            raise UsageError(f"Expected no other constraint with condition=kappa:LOW-HIGH. Received: {received}.")
         if kappa not in (None, self.implied_defaults["kappa"]):  # the default stands in files of version 0.1.0
             raise UsageError(
                 f"Expected no kappa with condition=kappa:LOW-HIGH, which names them all. Received: {kappa}."
@@ -44,7 +52,7 @@ class KappaConditionedGECO(GECO):
 
     def starting_multipliers(self, spectrum: np.ndarray) -> list[float]:
         """Return where lambda starts at each knot, given the variances of the images' principal components."""
-        return [0.5 * fill_water(spectrum, kappa**2)[0] for kappa in self.knots]
+        return [0.5 * find_linear_optimum(spectrum, kappa**2)[0] for kappa in self.knots]
 
     def knot_weights(self, kappa: tf.Tensor) -> tf.Tensor:
         """Return the weights of linear interpolation in log kappa, [B, knots], of kappa [B]; they sum to 1."""
@@ -81,8 +89,13 @@ class KappaConditionedGECO(GECO):
         return super(GECO, self).metric_columns(terms) | {"constraint": relative}
 
     def state_logs(self) -> dict[str, tf.Tensor]:
-        """Return the middle of log lambda, and the mean of the averages, as shares of kappa^2."""
-        return {
+        """Return the middle of log lambda, and the means of averages and forecasts, as shares of kappa^2."""
+        columns = {
             "lambda": tf.exp(tf.reduce_mean(tf.math.log(self.multipliers.values))),
             "constraint_ma": tf.reduce_mean(self.multipliers.average / self.scales),
         }
+        forecast = self.multipliers.forecast()
+        if forecast is not None:
+            mean, stddev = forecast
+            columns |= {"constraint_at_end": tf.reduce_mean(mean), "constraint_at_end_stddev": tf.reduce_mean(stddev)}
+        return columns

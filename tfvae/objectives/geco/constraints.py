@@ -16,11 +16,12 @@ import tensorflow as tf
 
 from tfvae.distributions.terms import Terms
 from tfvae.errors import UntrustedError, UsageError
-from tfvae.option_values import LARGEST_FLOAT, parse_number
+from tfvae.option_values import LARGEST_FLOAT, check_option, parse_number
 from tfvae.runtime import trust
 from tfvae.safety.image_features import SavedModelFeatures
 from tfvae.safety.savedmodel_check import TRUST
 
+PER_PIXEL = "rms"  # behind a kappa that is the root of a mean over pixels
 SMALLEST_SQUARE = 1e-37  # the least number that float32 holds in full
 
 Quantity = Callable[[Terms], tf.Tensor]
@@ -177,6 +178,33 @@ def square_target(text: str, target: float) -> float:
     if not (target > 0 and SMALLEST_SQUARE <= target**2 <= LARGEST_FLOAT):
         raise UsageError(f"Expected a target > 0, whose square float32 can hold. Received: {text!r}.")
     return target**2
+
+
+def parse_kappa(kappa: float | str | None, pixels: int) -> float | None:
+    """Return kappa as the root of a sum over pixels; ``0.08rms`` is the root of their mean.
+
+    Args:
+        kappa: a number, or one with ``rms`` behind it; None: no limit.
+        pixels: numbers in an image, H * W * C.
+
+    Raises:
+        UsageError: it is neither, or not positive.
+
+    Example:
+        >>> parse_kappa("0.1rms", 784)
+        2.8
+    """
+    if kappa is None:
+        return None
+    if isinstance(kappa, str):
+        per_pixel = parse_number(kappa.removesuffix(PER_PIXEL)) if kappa.endswith(PER_PIXEL) else None
+        if per_pixel is None:
+            raise UsageError(f"Expected kappa to be a number, or one per pixel such as 0.08rms. Received: {kappa!r}.")
+        value = float(f"{per_pixel * math.sqrt(pixels):.6g}")
+    else:
+        value = kappa
+    check_option(value > 0, "kappa", "> 0", kappa)
+    return value
 
 
 def parse_constraint(text: str) -> Constraint:

@@ -18,7 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae.errors import UsageError, describe_unknown
-from tfvae.objectives.geco.forecast import Course, LearningPlan, extrapolate, follow, forecast_stddev
+from tfvae.objectives.geco.forecast import (
+    Course,
+    LearningPlan,
+    compute_forecast_stddev,
+    extrapolate_course,
+    update_course,
+)
 from tfvae.option_values import check_option
 
 # lambda lies in [1e-6, 1e6]: an infeasible target cannot wind it up beyond what a feasible one can unwind.
@@ -37,7 +43,7 @@ MIN_SLOW_AVERAGE_STEPS = 20
 # at e is answered by learning_rate * e / (what is left), but what is left counts as a tenth of the training at least,
 # and as 1,000 steps in a long one: the net needs time to answer. Its voice grows over the first tenth, when the course
 # is still too short to be foretold.
-FORECAST_LIMIT = 0.5  # |e| beyond which the answer grows no further
+FORECAST_LIMIT = 0.25  # |e| beyond which the answer grows no further
 MIN_LEFT_SHARE, MIN_LEFT_STEPS, MAX_LEFT_FLOOR = 0.1, 30.0, 1000.0
 RAMP_SHARE = 0.1
 PI_RATE, FORECAST_RATE, GAIN = 0.02, 20.0, 6.0
@@ -98,21 +104,24 @@ def forecast_controller(
     """Return log lambda + learning_rate * share * e_T / left + gain * (p_t - p_{t-1}): it aims at the end.
 
     e_T is the violation foretold for the last step under the present lambda, p = clip(e_T, -0.1, 0.1), `share` the
-    learning of this step and `left` that of the rest. A lambda that answers the present violation overshoots while
+    learning of this step and `left` that of the rest. The integral part takes of e_T what is not in doubt,
+    e_T^3 / (e_T^2 + (2 stddev)^2). A lambda that answers the present violation overshoots while
     learning is what limits the error, and codes that opened in that time stay open. Without a plan of the training, the
     end of which is then not known, it is ``pi``.
     """
     if state.plan is None:
         return pi_controller(state, e, latest, average, learning_rate * PI_RATE / FORECAST_RATE, gain)
-    share = state.plan.share_of(state._updates)
-    course = follow(state.course, latest, share)
-    left = state.plan.left_before(state._updates + 1)
-    at_end = extrapolate(course, left)
+    share = state.plan.compute_share(state._updates)
+    course = update_course(state.course, latest, share)
+    left = state.plan.compute_left(state._updates + 1)
+    at_end = extrapolate_course(course, left)
+    doubt = tf.square(2.0 * compute_forecast_stddev(course, left))
+    trusted = at_end * tf.math.divide_no_nan(tf.square(at_end), tf.square(at_end) + doubt)
     for variable, value in zip((state._recent, state._older, state._variance, state._tau), course):
         variable.assign(value)
     whole = course.tau + left
     least = tf.clip_by_value(MIN_LEFT_SHARE * whole, MIN_LEFT_STEPS, MAX_LEFT_FLOOR)
-    step = learning_rate * share * tf.clip_by_value(at_end, -FORECAST_LIMIT, FORECAST_LIMIT) / tf.maximum(left, least)
+    step = learning_rate * share * tf.clip_by_value(trusted, -FORECAST_LIMIT, FORECAST_LIMIT) / tf.maximum(left, least)
     p = tf.clip_by_value(at_end, -ERROR_WINDOW, ERROR_WINDOW)
     voice = tf.minimum(course.tau / (RAMP_SHARE * whole), 1.0)
     moved = state._log_values + voice * (step * state.slow_down(at_end) + gain * (p - state._previous))
@@ -226,8 +235,8 @@ class Multipliers(keras.layers.Layer):
         """
         if self.plan is None or self.controller is not forecast_controller:
             return None
-        left = self.plan.left_before(self._updates)
-        return extrapolate(self.course, left), forecast_stddev(self.course, left)
+        left = self.plan.compute_left(self._updates)
+        return extrapolate_course(self.course, left), compute_forecast_stddev(self.course, left)
 
     @property
     def values(self) -> tf.Tensor:

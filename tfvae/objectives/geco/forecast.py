@@ -7,7 +7,6 @@ sees of that a + b c / (c - p) tau^-p; two of them, of different c, give both a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ import tensorflow as tf
 
 RECENT, OLDER = 8.0, 2.0  # c of the two averages: they span about tau / 8 and tau / 2
 EXPONENT = 0.7  # p, as measured on MLPs, convolutions and linear models
-EXPONENTS = (0.4, 1.0)  # between which p lies: how far apart they foretell is the uncertainty of the curve
+EXPONENTS = (0.4, 1.0)  # between which p lies in 95%: what they foretell is four standard deviations apart
 KNOTS = 1024  # of the tables of a schedule
 
 
@@ -45,11 +44,11 @@ class LearningPlan:
         values = tf.constant(table)
         return (1.0 - part) * tf.gather(values, below) + part * tf.gather(values, below + 1)
 
-    def share_of(self, step: tf.Tensor) -> tf.Tensor:
+    def compute_share(self, step: tf.Tensor) -> tf.Tensor:
         """Return the learning rate of a step (from 0) as a share of the largest, a scalar."""
         return self._look_up(self._shares, step)
 
-    def left_before(self, step: tf.Tensor) -> tf.Tensor:
+    def compute_left(self, step: tf.Tensor) -> tf.Tensor:
         """Return tau of what is left before a step (from 0): the sum of its share and all later ones, a scalar."""
         return self._look_up(self._left, step)
 
@@ -63,7 +62,7 @@ class Course(NamedTuple):
     tau: tf.Tensor
 
 
-def follow(course: Course, violation: tf.Tensor, share: tf.Tensor) -> Course:
+def update_course(course: Course, violation: tf.Tensor, share: tf.Tensor) -> Course:
     """Return the course after one more step.
 
     Args:
@@ -80,7 +79,7 @@ def follow(course: Course, violation: tf.Tensor, share: tf.Tensor) -> Course:
     return Course(recent, older, variance, tau)
 
 
-def extrapolate(course: Course, left: tf.Tensor, exponent: float = EXPONENT) -> tf.Tensor:
+def extrapolate_course(course: Course, left: tf.Tensor, exponent: float = EXPONENT) -> tf.Tensor:
     """Return the violation when `left` more of tau is learnt under the present multiplier, [J].
 
     A course that does not fall is foretold to stay.
@@ -91,8 +90,8 @@ def extrapolate(course: Course, left: tf.Tensor, exponent: float = EXPONENT) -> 
     return course.recent + falling * (remaining - seen_by_recent)
 
 
-def forecast_stddev(course: Course, left: tf.Tensor) -> tf.Tensor:
-    """Return the standard deviation of `extrapolate`, [J]: that of the batches, and of not knowing the exponent.
+def compute_forecast_stddev(course: Course, left: tf.Tensor) -> tf.Tensor:
+    """Return the standard deviation of `extrapolate_course`, [J]: that of the batches, and of not knowing the exponent.
 
     Both averages are linear in the violations, with weights c / tau at the end of the window: their variances are
     about c / (2 tau) of a batch's.
@@ -101,5 +100,5 @@ def forecast_stddev(course: Course, left: tf.Tensor) -> tf.Tensor:
     remaining = tf.pow(tf.math.divide_no_nan(course.tau, course.tau + left), EXPONENT)
     lever = (remaining - seen_by_recent) / (seen_by_older - seen_by_recent)
     per_batch = tf.math.divide_no_nan(0.5, course.tau) * (RECENT * tf.square(1.0 - lever) + OLDER * tf.square(lever))
-    slow, fast = (extrapolate(course, left, exponent) for exponent in EXPONENTS)
-    return tf.sqrt(course.variance * per_batch + tf.square(0.5 * (slow - fast)) + math.ulp(0.0))
+    slow, fast = (extrapolate_course(course, left, exponent) for exponent in EXPONENTS)
+    return tf.sqrt(course.variance * per_batch + tf.square(0.25 * (slow - fast)))

@@ -23,12 +23,13 @@ from tfvae.objectives.geco.constraints import (
     mean_violations,
     ncc,
     parse_constraints,
+    parse_kappa,
     save_constraints,
     sq_err,
     stack_violations,
 )
 from tfvae.objectives.geco.controllers import Multipliers
-from tfvae.objectives.geco.water_filling import compute_spectrum, fill_water
+from tfvae.objectives.geco.water_filling import compute_spectrum, find_linear_optimum
 from tfvae.option_values import check_option
 
 
@@ -39,12 +40,15 @@ class GECO(VAE):
     The gradient is that of the batch's C, the multipliers follow its moving average.
 
     Args:
-        kappa: the accepted error |x - g(z)| (root of the sum over pixels in [0, 1]), > 0: the constraint
-            ``re<=kappa``. None: 4, unless constraints are given.
+        kappa: the accepted error |x - g(z)|, > 0: the constraint ``re<=kappa``. It is the root of the sum over pixels
+            in [0, 1]: 4 for 28 x 28 pixels is 0.143 a pixel, and ``0.143rms`` says that for any size. None: 4, unless
+            constraints or kl are given.
+        kl: the accepted KL in nats per image, > 0: the constraint ``kl<=kl``, with which the error is minimised. None:
+            no limit.
         constraints: instead of kappa, ``re<=4;kl<=20`` and the like (see `tfvae.objectives.geco.constraints`), or
             callables in Python. None: kappa alone.
-        controller: ``pi``, ``forecast``, ``log``, ``paper`` or ``softplus2`` (see
-            `tfvae.objectives.geco.controllers`).
+        controller: ``forecast`` aims at the violation at the end of the training; ``pi``, ``log``, ``paper`` and
+            ``softplus2`` answer the present one (see `tfvae.objectives.geco.controllers`).
         multiplier_learning_rate: step size of log lambda, >= 0. None: the controller's default.
         proportional_gain: of ``pi`` and ``forecast``, >= 0; 0 makes them pure integral ones. None: the default.
         decay: of the moving average, in [0, 1).
@@ -62,19 +66,22 @@ class GECO(VAE):
         "lam": "initial_multiplier",
     }
     implied_defaults = {"kappa": 4.0}
+    legacy_defaults = {"controller": "pi"}
     legacy_off = {"rate": 0.0, "gain": 0.0, "constraints": ""}
     option_requires = {
         "proportional_gain": {"controller": ("pi", "forecast")},
         "decay": {"controller": ("pi", "log", "paper", "softplus2")},
-        "kappa": {"constraints": (None,)},
+        "kappa": {"constraints": (None,), "kl": (None,)},
+        "kl": {"constraints": (None,)},
     }
 
     def __init__(
         self,
         *parts: Any,
-        kappa: float | None = None,
+        kappa: float | str | None = None,
+        kl: float | None = None,
         constraints: str | None = None,
-        controller: str = "pi",
+        controller: str = "forecast",
         multiplier_learning_rate: float | None = None,
         proportional_gain: float | None = None,
         decay: float = 0.99,
@@ -82,18 +89,23 @@ class GECO(VAE):
         warmup: int = 0,
         **context: Any,
     ) -> None:
-        check_option(kappa is None or kappa > 0, "kappa", "> 0", kappa)
-        if kappa is not None and constraints:
+        check_option(kl is None or kl > 0, "kl", "> 0", kl)
+        targets_given = {"kappa": kappa, "kl": kl, "constraints": constraints or None}
+        both = [f"{name}={value!r}" for name, value in targets_given.items() if value is not None]
+        if len(both) > 1:
             raise UsageError(
-                f"Expected kappa or constraints. Received: both, kappa={kappa} and constraints={constraints!r}. "
-                f"Write the error among the constraints: re<={kappa}."
+                f"Expected kappa, kl or constraints. Received: {' and '.join(both)}. "
+                "Write all of them as constraints, such as re<=4;kl<=20."
             )
         super().__init__(*parts, **context)
-        self.kappa = self.implied_defaults["kappa"] if kappa is None and not constraints else kappa
+        self.kappa = parse_kappa(self.implied_defaults["kappa"] if not both else kappa, math.prod(self.image_shape))
+        self.kl = kl
         self.constraints_spec, self.controller, self.warmup = constraints, controller, warmup
         self.multiplier_learning_rate, self.proportional_gain = multiplier_learning_rate, proportional_gain
         self.decay, self.initial_multiplier = decay, initial_multiplier
-        self.constraints: list[Constraint] = parse_constraints(constraints or f"re<={self.kappa}")
+        self.constraints: list[Constraint] = parse_constraints(
+            constraints or (f"re<={self.kappa}" if kl is None else f"kl<={kl}")
+        )
         self.rate_side = any(constraint.rate_side for constraint in self.constraints)
         half_pixels = 0.5 * math.prod(self.image_shape)
         targets = self.multiplier_targets()
@@ -158,7 +170,7 @@ class GECO(VAE):
         pixels = math.prod(self.image_shape)
         units = {sq_err: 1, mean_sq_err: pixels}  # how many times a limited quantity is contained in the squared error
         return [
-            0.5 * units[c.fn] * fill_water(spectrum, units[c.fn] * c.target)[0] if c.fn in units else 1.0
+            0.5 * units[c.fn] * find_linear_optimum(spectrum, units[c.fn] * c.target)[0] if c.fn in units else 1.0
             for c in self.constraints
         ]
 
@@ -213,10 +225,13 @@ class GECO(VAE):
         return [stem] + [f"{stem}_{j}" for j in range(2, len(self.constraints) + 1)]
 
     def state_logs(self) -> dict[str, tf.Tensor]:
-        """Return the multipliers and the moving averages of the violations, a scalar a column."""
-        names = self.column_names("lambda") + self.column_names("constraint_ma")
-        values = tf.concat([self.multipliers.values, self.multipliers.average], axis=0)
-        return {name: values[j] for j, name in enumerate(names)}
+        """Return the multipliers, moving averages and forecasts of the violations, a scalar a column."""
+        columns = {"lambda": self.multipliers.values, "constraint_ma": self.multipliers.average}
+        forecast = self.multipliers.forecast()
+        if forecast is not None:
+            scales = tf.constant(self.scales, tf.float32)
+            columns |= {"constraint_at_end": scales * forecast[0], "constraint_at_end_stddev": scales * forecast[1]}
+        return {name: values[j] for stem, values in columns.items() for j, name in enumerate(self.column_names(stem))}
 
 
 class GECOIWAE(GECO):

@@ -29,7 +29,7 @@ def compute_spectrum(images: np.ndarray) -> np.ndarray:
     return spectrum[spectrum > SMALLEST_SHARE * spectrum[0]]
 
 
-def fill_water(spectrum: np.ndarray, squared_error: float) -> tuple[float, float]:
+def find_linear_optimum(spectrum: np.ndarray, squared_error: float) -> tuple[float, float]:
     """Return lambda, and KL in nats per image, of the best linear VAE with this squared error.
 
     Args:
