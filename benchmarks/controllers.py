@@ -59,6 +59,7 @@ SUMMARY_COLUMNS = (
     *("kl_ratio_median", "kl_ratio_worst", "peak_ratio_worst"),
 )
 AROUND = (0.7, 1.0, 1.4)  # the tuned beta-VAEs, as multiples of the first controller's last lambda
+NEAR_ENOUGH = 0.15  # of log lambda: a beta-VAE that was trained already
 
 
 def train(setting, controller, seed, multiplier=None):
@@ -131,12 +132,20 @@ def run_row(path, rows, name, controller, seed, multiplier=None):
     return row
 
 
+def find_fixed(rows, name):
+    """Return the rows of a setting whose lambda was fixed."""
+    return [row for row in rows if row["setting"] == name and row["controller"].startswith("fixed")]
+
+
 def run_setting(path, rows, name, controllers, seeds):
     """Run all controllers on one setting, then the beta-VAEs that they are measured by."""
     if name in UNREACHABLE:
         return [run_row(path, rows, name, "forecast", seed) for seed in seeds]
     found = [run_row(path, rows, name, controller, seed) for controller in controllers for seed in seeds]
-    tuned = [run_row(path, rows, name, "log", seeds[0], float(f"{found[0]['lambda'] * f:.4g}")) for f in AROUND]
+    for wanted in (found[0]["lambda"] * factor for factor in AROUND):
+        if all(abs(math.log(row["lambda"] / wanted)) > NEAR_ENOUGH for row in find_fixed(rows, name)):
+            run_row(path, rows, name, "log", seeds[0], float(f"{wanted:.4g}"))
+    tuned = find_fixed(rows, name)
     kappa = SETTINGS[name]["kappa"]
     curve = [(kappa * (1 + row["miss_percent"] / 100), row["kl"]) for row in tuned]
     return [

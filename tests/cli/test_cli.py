@@ -63,7 +63,7 @@ BAD = [
     (["train", "geco:kapa=4"], "Did you mean '--kappa'?"),
     (["train", "geco", "--epochs", "many"], "whole number"),
     (["train", "geco", "--epochs", "0"], "epochs > 0"),
-    (["train", "geco", "--kappa", "nan"], "finite number"),
+    (["train", "geco", "--kappa", "nan"], "finite"),
     (["train", "geco", "--precision", "float8"], "Did you mean 'float"),
     (["train", "geco", "--dataset", "fashon_mnist"], "Did you mean 'fashion_mnist'?"),
     (["train", "geco", "--dataset", "sprites:sice=3"], "Did you mean 'size'?"),
@@ -198,10 +198,10 @@ def test_options_read_from_the_source_are_those_of_the_classes(kind):
 
 def test_dry_run_prints_settings_that_come_back_and_writes_nothing(here, capsys):
     extra = ["--constraints", "re<=2;kl<=9", "--xla", "off", "--dequantize", "--l2", "1e-5"]
-    argv = ["train", "geco:decay=0.9", *extra, *TINY]
+    argv = ["train", "geco:warmup=9", *extra, *TINY]
     assert main([*argv, "--dry-run"]) == 0
     expected = Config(
-        objective="geco:constraints=re<=2;kl<=9,decay=0.9", xla="off", dequantize=True, l2=1e-5, dataset="digits",
+        objective="geco:constraints=re<=2;kl<=9,warmup=9", xla="off", dequantize=True, l2=1e-5, dataset="digits",
         arch="mlp:widths=16,latent=4", batch_size=64,
     )  # fmt: skip
     assert Config.from_dict(json.loads(capsys.readouterr().out)) == expected

@@ -96,7 +96,9 @@ PATH_GRADIENTS = [
 ]
 
 
-@pytest.mark.parametrize("spec", PATH_GRADIENTS)
+@pytest.mark.parametrize(
+    "spec", [*PATH_GRADIENTS[:2], *(pytest.param(spec, marks=pytest.mark.slow) for spec in PATH_GRADIENTS[2:])]
+)
 def test_path_gradients_vanish_at_the_exact_posterior(spec):
     """log w does not depend on z there, so stl and dreg have no variance at all; the standard gradient does."""
     x = draw_data(4)

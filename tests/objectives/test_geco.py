@@ -149,16 +149,16 @@ def simulate_forecast(sequence, scale, shares, ceiling, rate=20.0, gain=6.0):
     found = []
     for t, violation in enumerate(sequence):
         tau, left, e = tau + shares[t], shares[t + 1 :].sum(), violation / scale
-        recent += min(1, 8 * shares[t] / tau) * (e - recent)
-        older += min(1, 2 * shares[t] / tau) * (e - older)
-        variance += min(1, 8 * shares[t] / tau) * ((e - recent) ** 2 - variance)
+        recent += min(1, 16 * shares[t] / tau) * (e - recent)
+        older += min(1, 4 * shares[t] / tau) * (e - older)
+        variance += min(1, 16 * shares[t] / tau) * ((e - recent) ** 2 - variance)
         at_end, slow, fast = (
             recent
-            + max(0.0, (older - recent) / (2 / (2 - p) - 8 / (8 - p))) * ((tau / (tau + left)) ** p - 8 / (8 - p))
+            + max(0.0, (older - recent) / (4 / (4 - p) - 16 / (16 - p))) * ((tau / (tau + left)) ** p - 16 / (16 - p))
             for p in (0.7, 0.4, 1.0)
         )
-        lever = ((tau / (tau + left)) ** 0.7 - 8 / 7.3) / (2 / 1.3 - 8 / 7.3)
-        noise = variance * (8 * (1 - lever) ** 2 + 2 * lever**2) / (2 * tau)
+        lever = ((tau / (tau + left)) ** 0.7 - 16 / 15.3) / (4 / 3.3 - 16 / 15.3)
+        noise = variance * (16 * (1 - lever) ** 2 + 4 * lever**2) / (2 * tau)
         trusted = at_end**3 / (at_end**2 + 4 * (noise + (slow - fast) ** 2 / 16))
         least = min(max(0.1 * (tau + left), 30), 1000)
         step = rate * shares[t] * min(max(trusted, -0.25), 0.25) / max(left, least)

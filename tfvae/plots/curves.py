@@ -155,6 +155,12 @@ def _add_index(name: str, index: int) -> str:
     return name if index == 0 else f"{name}_{index + 1}"
 
 
+def _read_violations(rows: Rows, index: int) -> np.ndarray:
+    """Return a constraint's violation in each epoch: its mean, and of the last one its end, where that was estimated."""
+    values, name = read_column(rows, _add_index("constraint", index)), _add_index("constraint_at_end", index)
+    return np.append(values[:-1], read_column(rows, name)[-1]) if name in rows[-1] else values
+
+
 def find_met_epoch(rows: Rows, targets: Sequence[float]) -> float | None:
     """Return the first epoch from which all constraints stay met to the end, or None.
 
@@ -164,8 +170,7 @@ def find_met_epoch(rows: Rows, targets: Sequence[float]) -> float | None:
     """
     epochs = read_column(rows, "epoch")
     since_each = [
-        constraint_band.met_since(constraint_band.read_violations(rows, _add_index("", j)), abs(target))
-        for j, target in enumerate(targets)
+        constraint_band.met_since(_read_violations(rows, j).tolist(), abs(target)) for j, target in enumerate(targets)
     ]
     numbers = [since for since in since_each if since is not None]
     return epochs[max(numbers) - 1] if len(numbers) == len(since_each) else None
@@ -249,7 +254,7 @@ def _draw_constraints(
         _draw_line(ax, epochs, now, color=colour, linewidth=1.8)
         if _add_index("constraint_at_end", j) in rows[-1]:
             _draw_forecast(ax, epochs, rows, j, scale, colour)
-        last = _find_last_finite(scale * np.array(constraint_band.read_violations(rows, _add_index("", j))))
+        last = _find_last_finite(scale * _read_violations(rows, j))
         if last is not None:  # the figure of the report's sentence
             number = f"{last:+.2f}%" if relative else f"{last:+.4g}"
             labels.append((last, f"{constraint['text']}: {number}", colour))

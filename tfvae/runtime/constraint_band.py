@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 TOLERANCE = 0.01  # of the constraint's scale: the band in which a multiplier keeps an active constraint
-
-
-def read_violations(rows: Sequence[Mapping[str, Any]], suffix: str = "") -> list[float]:
-    """Return a constraint's violation in each epoch: its mean, and of the last one its end, where that was estimated.
-
-    Args:
-        rows: of metrics.csv.
-        suffix: of the constraint's columns, '' or '_2'.
-    """
-    values = [row[f"constraint{suffix}"] for row in rows]
-    return values[:-1] + [row.get(f"constraint_at_end{suffix}", row[f"constraint{suffix}"]) for row in rows[-1:]]
 
 
 def met_since(violations: Sequence[float], scale: float) -> int | None:

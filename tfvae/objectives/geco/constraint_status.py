@@ -14,7 +14,7 @@ import numpy as np
 from tfvae.objectives.geco.constraints import mean_sq_err, sq_err
 from tfvae.objectives.geco.controllers import MAX_LOG_MULTIPLIER
 from tfvae.objectives.geco.forecast import EXPONENT
-from tfvae.runtime.constraint_band import TOLERANCE, is_infeasible, met_since, read_violations
+from tfvae.runtime.constraint_band import TOLERANCE, is_infeasible, met_since
 
 Row = Mapping[str, Any]
 
@@ -96,13 +96,14 @@ def format_level(constraint: Any, violation: float) -> str:
 def _propose(constraint: Any, violations: Sequence[float]) -> str:
     """Return what to do about a violation: how many epochs would do, or that none would."""
     limit, slope = fit_learning_curve(violations)
-    if limit < 0 < slope:
-        needed = (slope / -limit) ** (1.0 / EXPONENT)
-        if len(violations) < needed < MOST_TIMES * len(violations):
+    if limit <= 0:
+        needed = (max(slope, 0.0) / max(-limit, 1e-12)) ** (1.0 / EXPONENT)
+        if needed <= len(violations):
+            return "it is about to be met: some more epochs would do"
+        if needed < MOST_TIMES * len(violations):
             return f"about {needed:.0f} epochs would do, or a looser target"
-    if slope <= 0:
-        limit = violations[-1]
-    level = format_level(constraint, limit)
+        return "it would take more than a hundred times as many epochs; loosen the target, or widen the net"
+    level = format_level(constraint, limit if slope > 0 else violations[-1])
     return f"no number of epochs would do: this net stays at {level}; loosen the target, or widen the net"
 
 
@@ -114,6 +115,17 @@ def _describe_unreachable(constraint: Any, index: int, rows: Sequence[Row], epoc
         f"constraint {constraint.text} will NOT be met in {epochs} epochs (95% sure): {level} is expected at the end; "
         f"{_propose(constraint, violations)}."
     )
+
+
+def read_violations(rows: Sequence[Row], suffix: str = "") -> list[float]:
+    """Return a constraint's violation in each epoch: its mean, and of the last one its end, where that was estimated.
+
+    Args:
+        rows: of metrics.csv.
+        suffix: of the constraint's columns, '' or '_2'.
+    """
+    values = [row[f"constraint{suffix}"] for row in rows]
+    return values[:-1] + [row.get(f"constraint_at_end{suffix}", row[f"constraint{suffix}"]) for row in rows[-1:]]
 
 
 def _describe_end(model: Any, index: int, constraint: Any, rows: Sequence[Row]) -> str:
@@ -135,4 +147,4 @@ def _describe_end(model: Any, index: int, constraint: Any, rows: Sequence[Row]) 
             "model. Loosen it, or give the model more capacity."
         )
     means = [row[f"constraint{suffix}"] for row in rows]
-    return f"{state}, NOT met yet; lambda {last:.4g}. Of its learning curve, {_propose(constraint, means)}."
+    return f"{state}, NOT met yet; lambda {last:.4g}. By its learning curve, {_propose(constraint, means)}."

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-RECENT, OLDER = 8.0, 2.0  # c of the two averages: they span about tau / 8 and tau / 2
+RECENT, OLDER = 16.0, 4.0  # c of the two averages: they span about tau / 16 and tau / 4
 EXPONENT = 0.7  # p, as measured on MLPs, convolutions and linear models
 EXPONENTS = (0.4, 1.0)  # between which p lies in 95%: what they foretell is four standard deviations apart
 KNOTS = 1024  # of the tables of a schedule
