@@ -156,7 +156,7 @@ def _add_index(name: str, index: int) -> str:
 
 
 def _read_violations(rows: Rows, index: int) -> np.ndarray:
-    """Return a constraint's violation in each epoch: its mean, and of the last one its end, where that was estimated."""
+    """Return a constraint's violation in each epoch: its mean, and of the last one its end if that was estimated."""
     values, name = read_column(rows, _add_index("constraint", index)), _add_index("constraint_at_end", index)
     return np.append(values[:-1], read_column(rows, name)[-1]) if name in rows[-1] else values
 
