@@ -139,5 +139,5 @@ def test_every_option_has_an_effect_beside_every_other(objective, round_number):
     }
     findings = Findings()
     findings.examine(findings.choose_group(option_groups.make_candidates(parts, generator), parts), parts)
-    print(f"{parts}: {findings}")
+    print(f"{parts}: {findings}", *findings.lies, sep="\n")
     assert findings.effective and not findings.lies, findings.lies

@@ -21,7 +21,7 @@ SHAPE = (8, 8, 1)
 BASE = {"arch": "mlp:widths=4,latent=2", "image_shape": SHAPE}
 # Which of 0, -1 and 0.5 an option takes, where it is a number.
 LEGAL = {
-    "beta": {0, 0.5}, "warmup": {0}, "cycle": {0}, "capacity": {0, 0.5}, "kappa": {0.5},
+    "beta": {0, 0.5}, "warmup": {0}, "cycle": {0}, "capacity": {0, 0.5}, "kappa": {0.5}, "kl": {0.5},
     "multiplier_learning_rate": {0, 0.5}, "proportional_gain": {0, 0.5}, "decay": {0, 0.5}, "initial_multiplier": {0.5},
     "k": set(), "m": set(), "alpha": {0, -1, 0.5}, "mmd": {0, 0.5}, "bandwidth": {0.5}, "components": set(),
     "latent": set(), "hidden": set(), "kernel": set(), "blocks": set(), "steps": set(), "vector": {0}, "levels": set(),
@@ -44,6 +44,7 @@ def make(axis, part, text):
     """Return a model with an option, written as a spec has it."""
     base = specs.parse_spec(getattr(small_parts, AXES[axis]).get(part, part))[1]
     name = text.partition("=")[0]
+    base |= {"controller": "pi"} if name == "decay" else {}  # without effect under the default one
     rest = "".join(f",{key}={value}" for key, value in base.items() if key != name)
     condition = "labels" if name == "conditioning" else None
     settings = BASE | {axis: f"{part}:{text}{rest}", "condition": condition, "classes": 3}
@@ -127,6 +128,16 @@ def test_every_number_of_a_run_has_its_range():
                 check_refusal(lambda: read_config(parse_arguments(["train", "elbo", *flags])), flags)
 
 
+def test_a_unit_may_stand_behind_a_number_that_has_one():
+    """On the command line, in a spec and in Python; one without a unit stays a number, so 4 and 4.0 are the same."""
+    for text, kappa in (("3.0", 3), ("0.2rms", "0.2rms")):
+        assert read_config(parse_arguments(["train", "geco", f"--kappa={text}"])).objective == f"geco:kappa={kappa}"
+    kappas = [tfvae.build("geco:kappa=0.2rms", **BASE | {"image_shape": (size, size, 1)}).kappa for size in (8, 16)]
+    assert kappas == pytest.approx([1.6, 3.2])
+    for text in ("0.2", "rms", "0.2mm", "1_0rms", "nanrms", "0.2 rms", "0.2rmsrms"):
+        assert text == "0.2" or not Option("kappa", kind=float, unit="rms").accepts(text), text
+
+
 def test_numbers_are_written_plainly():
     assert [parse_number(text) for text in ("3", "-0.5", "1e-3", ".5", "2.")] == [3, -0.5, 1e-3, 0.5, 2.0]
     assert all(parse_number(text) is None for text in NEVER if text != "1e39") and parse_number("1e39") is None
@@ -145,6 +156,8 @@ def test_python_takes_numpy_numbers_and_refuses_misspelt_words():
         ({"epochs": 3}, "an option of geco"),
         ({"kappa": math.inf}, "kappa to be a number"),
         ({"kappa": True}, "kappa to be a number"),
+        ({"kappa": "0.1mm"}, "kappa to be a number, one with rms behind it, or none"),
+        ({"kappa": "0rms"}, "kappa > 0"),
         ({"seed": True}, "seed to be a whole number"),
         ({"classes": True}, "classes >= 0"),
         ({"l2": math.nan}, "l2 to be a number"),

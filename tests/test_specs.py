@@ -147,7 +147,9 @@ def test_options_without_effect_are_refused_and_left_out_of_old_files():
     old = "geco:kappa=2,constraints=re<=3,rate=0.01,gain=0.0"
     new = "geco:constraints=re<=3,multiplier_learning_rate=0.01"
     assert part_sources.translate_spec("objective", old, old_settings={}) == new
-    assert part_sources.restore_old_words("objective", new) == "geco:constraints=re<=3,rate=0.01"
+    assert part_sources.restore_old_words("objective", new + ",controller=pi") == "geco:constraints=re<=3,rate=0.01"
+    today = "geco:constraints=re<=3,rate=0.01,controller=forecast"  # which 0.1.0 did not have
+    assert part_sources.restore_old_words("objective", new) == today
     for spec in ("geco", "geco:kappa=2", "my_losses.FreeBits:rate=0.0", "unknown:rate=0.0"):
         assert part_sources.translate_spec("objective", spec) == spec
     with pytest.raises(UsageError, match="kappa has no effect"):

@@ -34,6 +34,7 @@ class Option:
         optional: whether None is a value; specs and flags write it as ``none``.
         help: one line for the help.
         choices: the values that are allowed; None: all of the kind.
+        unit: of a number, a unit that may stand behind it, as in ``0.1rms``; "": none.
 
     Example:
         >>> Option("cycle", None, int, optional=True).accepts(100)
@@ -46,11 +47,14 @@ class Option:
     optional: bool = False
     help: str = ""
     choices: tuple[str, ...] | None = None
+    unit: str = ""
 
     def accepts(self, value: Any) -> bool:
         """Return whether `value` is of the option's kind, finite, and not beyond what is computed with."""
         if value is None:
             return self.optional
+        if self.unit and isinstance(value, str):
+            return parse_number_with_unit(value, self.unit) is not None
         if isinstance(value, bool) or self.kind is bool:
             return isinstance(value, bool) and self.kind is bool
         if is_number(value) and not is_finite(value):
@@ -63,7 +67,8 @@ class Option:
         """Return what the option accepts in words: 'a number, or none', with `off` for None."""
         most = {int: LARGEST_INTEGER, float: LARGEST_FLOAT}.get(self.kind, math.inf)
         is_too_large = is_number(received) and most < abs(received) < math.inf
-        return KIND_WORDS[self.kind] + f" up to {most}" * is_too_large + f", or {off}" * self.optional
+        unit = f", one with {self.unit} behind it" if self.unit else ""
+        return KIND_WORDS[self.kind] + f" up to {most}" * is_too_large + unit + f", or {off}" * self.optional
 
 
 def is_number(value: Any) -> bool:
@@ -87,6 +92,11 @@ def parse_number(text: str) -> int | float | None:
     if not is_finite(value):
         return None
     return int(text) if re.fullmatch(r"[+-]?\d+", text, re.ASCII) else value
+
+
+def parse_number_with_unit(text: str, unit: str) -> int | float | None:
+    """Return the number before a unit, 0.1 of ``0.1rms``; None: it is none, or has no such unit."""
+    return parse_number(text.removesuffix(unit)) if text.endswith(unit) else None
 
 
 def parse_literal(text: Any) -> Any:

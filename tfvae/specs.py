@@ -37,6 +37,7 @@ CLASS_LITERALS = (
     "option_ineffective_with",
     "replaced_settings",
     "legacy_defaults",
+    "option_units",
 )
 
 
@@ -60,6 +61,7 @@ class PartSignature:
             no effect, for the option decides.
         legacy_defaults: {option: its default in 0.1.0} where that was another, the class's literal
             ``legacy_defaults``: what a run of 0.1.0 that does not name the option was trained with.
+        units: {option: unit} that a number may have behind it, the class's literal ``option_units``.
     """
 
     name: str
@@ -72,6 +74,12 @@ class PartSignature:
     ineffective_with: Mapping[str, Mapping[str, tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
     replaced_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     legacy_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, unit in self.units.items():
+            number = dataclasses.replace(self.options[name], kind=float, unit=unit)
+            object.__setattr__(self, "options", {**self.options, name: number})
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -58,6 +58,20 @@ def test_streamed_images_teach_what_resident_ones_do(tiny, images, mode, monkeyp
     assert pack_images(data).dtype == np.int32 and pack_images(images(8, (3, 3, 1))).dtype == np.uint8
 
 
+def test_every_batch_of_an_evaluation_is_the_same_program(tiny, images):
+    """XLA would compile a program anew for each place at which it cuts images out."""
+    model = tiny()
+    model.compile(optimizers.GuardedAdam(0.01), jit_compile=True)
+    engine, data = Engine(model, 8, "loop"), place_images(images(32))
+    labels = engine.prepare_labels(data, None)
+
+    def compile_batch(start):
+        arguments = (data, labels, tf.constant(start), tf.constant(start // 8), 8)
+        return engine._evaluate.experimental_get_compiler_ir(*arguments)(stage="hlo")
+
+    assert compile_batch(0) == compile_batch(16)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ["mlp:widths=8,latent=2", "conv:widths=4,latent=2,hidden=8"])
 def test_one_program_per_block_and_one_per_step_learn_the_same(tiny, images, arch):

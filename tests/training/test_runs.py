@@ -80,9 +80,14 @@ def test_a_stopped_run_resumes_to_the_same_bits(whole, tmp_path, blocks):
     assert without_clock(run.path) == without_clock(whole.path)
 
 
-def test_more_epochs_continue_a_finished_run(whole, tmp_path):
-    run = trainer.train(run_dir=str(tmp_path / "run"), root=str(tmp_path), **(SETTINGS | {"epochs": 2}))
-    assert same(weights(trainer.resume(run.path, epochs=4).path), weights(whole.path))
+def test_more_epochs_continue_a_finished_run(tmp_path):
+    """As if the run had been that long: but for the default controller, which aims at another end then."""
+    settings = SETTINGS | {"objective": "geco:kappa=1.5,controller=pi"}
+    short, whole = (
+        trainer.train(run_dir=str(tmp_path / str(epochs)), root=str(tmp_path), **settings | {"epochs": epochs})
+        for epochs in (2, 4)
+    )
+    assert same(weights(trainer.resume(short.path, epochs=4).path), weights(whole.path))
 
 
 def test_a_damaged_checkpoint_is_passed_over(whole, tmp_path):

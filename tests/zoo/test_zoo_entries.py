@@ -75,7 +75,8 @@ def test_the_card_of_an_older_entry(zoo_folder):
     config = files.read_json(folder / "config.json")
     files.write_json(folder / "config.json", config | {"objective": "geco:kappa=2,rate=0.01"})
     new = format_entry_card(folder)
-    old = new.replace("multiplier_learning_rate", "rate").replace("--multiplier-learning-rate", "--rate")
+    old = new.replace(",controller=pi", "").replace(" --controller pi", "")  # the default then
+    old = old.replace("multiplier_learning_rate", "rate").replace("--multiplier-learning-rate", "--rate")
     assert "--multiplier-learning-rate 0.01" in new and "geco:kappa=2,rate=0.01" in old and "--rate 0.01" in old
     for card, is_card in ((new, True), (old, True), (old.replace("| 0.001 |", "| 0.01 |"), False)):
         (folder / "card.md").write_text(card)

@@ -100,6 +100,8 @@ def make_value_parser(option: Option) -> Callable[[str], Any]:
     parse: Callable[[str], Any] = {int: make_integer_parser(None), float: parse_number}.get(option.kind, str)
 
     def parse_value(text: str) -> Any:
+        if option.unit and option_values.parse_number_with_unit(text, option.unit) is not None:
+            return text
         return None if option.optional and text.lower() == OFF_WORD else parse(text)
 
     return parse_value

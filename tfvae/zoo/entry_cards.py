@@ -5,8 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 
-from tfvae import specs
-from tfvae.config import SETTING_ALIASES, Config, format_flags
+from tfvae.config import SETTING_ALIASES, Config
 from tfvae.evaluation.metrics import find_metric
 from tfvae.part_sources import TABLES, restore_old_words
 from tfvae.runtime import files
@@ -30,8 +29,8 @@ def restore_old_words_of_card(card: str, config: Config) -> str:
         spec = getattr(config, kind)
         old_spec = restore_old_words(kind, spec)
         words[spec] = old_spec
-        flags, old_flags = (format_flags(specs.parse_spec(text)[1]) for text in (spec, old_spec))
-        words |= {flag: old_flag for (flag, _), (old_flag, _) in zip(flags, old_flags)} if kind == "objective" else {}
+        if kind == "objective":
+            words[index.format_objective_words(spec)] = index.format_objective_words(old_spec)
     for new, old in words.items():
         card = re.sub(rf"{re.escape(new)}(?![\w-])", lambda match: old, card)
     return card

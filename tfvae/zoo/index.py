@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from tfvae import specs
@@ -226,9 +227,18 @@ def format_commands(config: Config, second_stage: bool = False) -> list[str]:
 
 def format_train_command(config: Config) -> str:
     """Return the ``tfvae train`` that makes a run of this config."""
-    name, options = specs.parse_spec(config.objective)
-    if specs.is_import_path(name):  # its options stay in the spec
-        name, options = config.objective, {}
-    flags = [*format_flags(options), *config.flags()]
+    flags = config.flags()
     flags += [] if dict(flags).get("--dataset") else [("--dataset", config.dataset)]
-    return " ".join(["tfvae train", name, *(flag if value is None else f"{flag} {value}" for flag, value in flags)])
+    return " ".join(["tfvae train", format_objective_words(config.objective), *format_flag_words(flags)])
+
+
+def format_objective_words(spec: str) -> str:
+    """Return an objective and its options as ``tfvae train`` takes them: 'geco --kappa 3'."""
+    name, options = specs.parse_spec(spec)
+    # The options of a class of the user's own stay in its spec.
+    return spec if specs.is_import_path(name) else " ".join([name, *format_flag_words(format_flags(options))])
+
+
+def format_flag_words(flags: Iterable[tuple[str, Any]]) -> list[str]:
+    """Return '--flag value', or the '--flag' of a switch."""
+    return [flag if value is None else f"{flag} {value}" for flag, value in flags]

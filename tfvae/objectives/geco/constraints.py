@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfvae.distributions.terms import Terms
 from tfvae.errors import UntrustedError, UsageError
-from tfvae.option_values import LARGEST_FLOAT, check_option, parse_number
+from tfvae.option_values import LARGEST_FLOAT, check_option, parse_number, parse_number_with_unit
 from tfvae.runtime import trust
 from tfvae.safety.image_features import SavedModelFeatures
 from tfvae.safety.savedmodel_check import TRUST
@@ -197,7 +197,7 @@ def parse_kappa(kappa: float | str | None, pixels: int) -> float | None:
     if kappa is None:
         return None
     if isinstance(kappa, str):
-        per_pixel = parse_number(kappa.removesuffix(PER_PIXEL)) if kappa.endswith(PER_PIXEL) else None
+        per_pixel = parse_number_with_unit(kappa, PER_PIXEL)
         if per_pixel is None:
             raise UsageError(f"Expected kappa to be a number, or one per pixel such as 0.08rms. Received: {kappa!r}.")
         value = float(f"{per_pixel * math.sqrt(pixels):.6g}")

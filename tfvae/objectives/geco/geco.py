@@ -66,6 +66,7 @@ class GECO(VAE):
         "lam": "initial_multiplier",
     }
     implied_defaults = {"kappa": 4.0}
+    option_units = {"kappa": "rms"}
     legacy_defaults = {"controller": "pi"}
     legacy_off = {"rate": 0.0, "gain": 0.0, "constraints": ""}
     option_requires = {
@@ -177,11 +178,15 @@ class GECO(VAE):
     def training_notes(self, steps: int) -> list[str]:
         """Say where lambda stays as it began, and where the likelihood's scale does."""
         notes = []
-        stays = "lambda stays where it began, so no constraint is enforced."
+        others, reason = "", ""
         if self.warmup >= steps:
-            notes.append(f"warmup of {self.warmup} steps is not shorter than this training of {steps} steps: {stays}")
+            reason = f"warmup of {self.warmup} steps is not shorter than this training of {steps} steps"
+            others = "multiplier_learning_rate, proportional_gain and decay"
         elif not self.multipliers.learning_rate and not self.multipliers.gain:
-            notes.append(f"with multiplier_learning_rate=0, whatever warmup and decay: {stays}")
+            reason, others = "with multiplier_learning_rate=0", "warmup and decay"
+        if reason:
+            stays = "lambda stays where it began, so no constraint is enforced"
+            notes.append(f"{reason}: {stays}, whatever {others} say.")
         has_scale = self.likelihood.outputs_per_channel > 1 or self.likelihood.trainable_weights
         if has_scale and not self.trains_log_prob():
             notes.append(
