@@ -1,6 +1,12 @@
 """What the tests share: a quiet TensorFlow, tiny images, tiny models, hand-made Terms."""
 
-from tfvae.runtime.environment import import_tensorflow
+import os
+
+# Tests compile hundreds of small programs and run each for a moment: optimizing them would take most of the time.
+# What they start inherits it.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+
+from tfvae.runtime.environment import import_tensorflow  # noqa: E402
 
 tf = import_tensorflow()
 

@@ -189,7 +189,7 @@ def test_keras_fit_runs_the_same_training():
     row = ("geco", "gaussian", "mlp", "normal")
     engine_model, keras_model = make_model(row), make_model(row)
     order = epoch_order(0, 0, 64, BATCH)
-    engine_model.calibrate(make_images()[order])
+    engine_model.calibrate(make_images()[order.ravel()])
     engine_model.on_train_begin(4)
     train(engine_model, steps=4)
     keras_model.compile(keras.optimizers.Adam(0.01), jit_compile=True)

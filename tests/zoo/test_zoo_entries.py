@@ -73,6 +73,7 @@ def test_the_card_of_an_older_entry(zoo_folder):
     """Its words for options are those of 0.1.0, and its hashes too; another number is still found."""
     folder = zoo_folder / "digits-geco-mlp"
     config = files.read_json(folder / "config.json")
+    config["rate_warmup"] = config.pop("learning_rate_warmup") or 0
     files.write_json(folder / "config.json", config | {"objective": "geco:kappa=2,rate=0.01"})
     new = format_entry_card(folder)
     old = new.replace(",controller=pi", "").replace(" --controller pi", "")  # the default then
