@@ -117,7 +117,7 @@ COVERING = build_covering_rows(AXES)
 
 @pytest.mark.parametrize("row", mark_slow(COVERING, choose_quick_rows(COVERING)))
 def test_every_pair_conforms(row, tmp_path):
-    """Finite terms of the right shapes; learns; jit equals eager; saves and loads; low precision moves weights."""
+    """Finite terms of the right shapes; learns; jit equals eager; saves and loads."""
     terms = make_model(row).terms(make_images(4), samples=2, seed=(3, 4))
     assert all(np.isfinite(value).all() for value in terms if value is not None)
     assert terms.log_px.shape == (2, 4) and terms.kl.shape == (4,) and terms.mean.shape == (2, 4, 8, 8, 1)
@@ -134,6 +134,11 @@ def test_every_pair_conforms(row, tmp_path):
     sample = model.sample(5, seed=(1, 2)).numpy()
     assert sample.shape == (5, 8, 8, 1) and sample.min() >= 0 and sample.max() <= 1
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", COVERING, ids="|".join)
+def test_every_pair_learns_in_low_precision(row):
+    """A bfloat16 training moves the weights."""
     low = make_model(row, precision="bfloat16")
     before = [variable.numpy() for variable in low.trainable_variables]
     assert np.isfinite(train(low, jit=False, steps=4)).all()
@@ -147,7 +152,7 @@ def test_every_combination_learns(row):
     check_learning(row, jit=False, steps=8)
 
 
-@pytest.mark.parametrize("name", mark_slow(OBJECTIVES, ("elbo", "geco-iwae")))
+@pytest.mark.parametrize("name", mark_slow(OBJECTIVES, ("geco-iwae",)))
 def test_compiled_training_repeats_to_the_bit(name):
     row = (name, "gaussian", "mlp", "normal")
     np.testing.assert_array_equal(train(make_model(row), steps=8), train(make_model(row), steps=8))

@@ -16,18 +16,28 @@ MODELS = {
 }
 
 
+class Apps:
+    """A server of each model, made when it is first asked for.
+
+    Its weights are far enough from zero that what it draws is seen to change.
+    """
+
+    def __init__(self, root):
+        self.root, self.made = root, {}
+
+    def __getitem__(self, name):
+        from tfvae.serving.http_server import ModelServer
+
+        if name not in self.made:
+            options = {"objective": "elbo", "image_shape": SHAPE, "likelihood": "gaussian:sigma=0.5", **MODELS[name]}
+            model, draw = tfvae.build(**options), np.random.default_rng(1)
+            for variable in model.arch.trainable_variables:
+                variable.assign(variable + draw.normal(0, 0.4, variable.shape))
+            self.made[name] = ModelServer(write_savedmodel(model, self.root, name), name, 1)
+        return self.made[name]
+
+
 @pytest.fixture(scope="session")
 def apps(tmp_path_factory):
-    """A server of each model, whose weights are far enough from zero that what it draws is seen to change."""
-    from tfvae.serving.http_server import ModelServer
-
-    root, result = tmp_path_factory.mktemp("models"), {}
-    for name, options in MODELS.items():
-        model = tfvae.build(
-            **{"objective": "elbo", "image_shape": SHAPE, "likelihood": "gaussian:sigma=0.5", **options}
-        )
-        draw = np.random.default_rng(1)
-        for variable in model.arch.trainable_variables:
-            variable.assign(variable + draw.normal(0, 0.4, variable.shape))
-        result[name] = ModelServer(write_savedmodel(model, root, name), name, 1)
-    return result
+    """apps[name]: the server of a model."""
+    return Apps(tmp_path_factory.mktemp("models"))

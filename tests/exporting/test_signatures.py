@@ -25,7 +25,8 @@ from tfvae.zoo import load
 CLIENT = pathlib.Path(__file__).parents[2] / "export" / "clients" / "sample_savedmodel.py"
 SHAPE, BATCHES, SEED, TEMPERATURE = (8, 8, 3), (1, 2, 7, 64), (3, -4), 0.7
 MLP, STEPS = ARCHITECTURES["mlp"], 2  # of its ConvDraw
-# Every architecture once, each with the next likelihood and prior. The whole product is under `slow`.
+QUICK = ("mlp", "conv", "convdraw")
+# Some architectures, each with a likelihood and a prior of its own. The whole product is under `slow`.
 CASES = {
     f"{likelihood}-{arch}-{prior}": {
         "likelihood": LIKELIHOODS[likelihood],
@@ -33,6 +34,7 @@ CASES = {
         "prior": PRIORS[prior],
     }
     for likelihood, arch, prior in zip(LIKELIHOODS, ARCHITECTURES, [*PRIORS, *reversed(PRIORS)])
+    if arch in QUICK
 }
 FIRST = next(iter(CASES))
 CASES["dynamic"] = {"likelihood": "bernoulli", "arch": MLP, "binarize": "dynamic"}
@@ -146,7 +148,7 @@ def test_tensorflow_alone_computes_what_the_live_model_does(name, models, export
     check_equal(models[name], read[0][name], *exported[1])
 
 
-@pytest.mark.parametrize("name", list(CASES)[:5])
+@pytest.mark.parametrize("name", list(CASES)[:-1])
 def test_one_seed_gives_the_same_bytes_in_two_processes(name, exported, read):
     """Those of this process and of the other one; and another size of the batch does not change a sample."""
     there, here = read[0][name], load.load(exported[0] / name)

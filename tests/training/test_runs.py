@@ -80,6 +80,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(whole, tmp_path, blocks):
     assert without_clock(run.path) == without_clock(whole.path)
 
 
+@pytest.mark.slow
 def test_more_epochs_continue_a_finished_run(tmp_path):
     """As if the run had been that long: but for the default controller, which aims at another end then."""
     settings = SETTINGS | {"objective": "geco:kappa=1.5,controller=pi"}
