@@ -105,10 +105,12 @@ def train_briefly(choices: frozenset[Choice], parts: tuple[tuple[str, str], ...]
     if not steps:
         return Outcome((), notes)
     order = np.concatenate([epoch_order(config.seed, epoch, len(images), config.batch_size) for epoch in (1, 2)])
-    steps += SKIPPED_STEPS * (config.precision == "float16")
-    columns = [
-        model.optimize(images[rows], labels[rows])[0] for rows in itertools.islice(itertools.cycle(order), steps)
-    ]
+    columns, before = [], model.trainable_variables[0].numpy()
+    for rows in itertools.islice(itertools.cycle(order), steps + SKIPPED_STEPS):
+        columns += [model.optimize(images[rows], labels[rows])[0]]
+        steps -= config.precision != "float16" or not np.array_equal(before, model.trainable_variables[0])
+        if not steps:
+            break
     held_out = load_images(config, "validation")[0] if config.validation else images[:0]
     numbers = (
         tuple(v.numpy().tobytes() for v in (*model.variables, *model.optimizer.variables)),

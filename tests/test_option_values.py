@@ -156,7 +156,7 @@ def test_python_takes_numpy_numbers_and_refuses_misspelt_words():
         ({"epochs": 3}, "an option of geco"),
         ({"kappa": math.inf}, "kappa to be a number"),
         ({"kappa": True}, "kappa to be a number"),
-        ({"kappa": "0.1mm"}, "kappa to be a number, one with rms behind it, or none"),
+        ({"kappa": "0.1mm"}, "kappa to be a number, one with rms behind it, auto, or none"),
         ({"kappa": "0rms"}, "kappa > 0"),
         ({"seed": True}, "seed to be a whole number"),
         ({"classes": True}, "classes >= 0"),

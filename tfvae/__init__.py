@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tfvae.reports.comparison import compare_runs as compare  # noqa: F401
     from tfvae.reports.complete_runs import resume as resume
     from tfvae.reports.complete_runs import train as train
+    from tfvae.training.automatic_kappa import choose_kappa as choose_kappa
     from tfvae.training.run_folder import Run as Run
     from tfvae.zoo.load import load as load
 
@@ -44,6 +45,7 @@ _HOMES = {
     "evaluate": ("tfvae.evaluation", "evaluate"),
     "export": ("tfvae.exporting.exporter", "export_run"),
     "load": ("tfvae.zoo.load", "load"),
+    "choose_kappa": ("tfvae.training.automatic_kappa", "choose_kappa"),
     "compare": ("tfvae.reports.comparison", "compare_runs"),
     "Config": ("tfvae.config", "Config"),
     "Run": ("tfvae.training.run_folder", "Run"),

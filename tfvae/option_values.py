@@ -17,6 +17,7 @@ from tfvae.errors import UsageError, describe_value
 KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 KIND_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 OFF_WORD = "none"  # how a spec and a flag write None
+AUTO_WORD = "auto"  # of an option that has it among its words: the data decide
 
 LARGEST_INTEGER = 2**31 - 1  # int32: seeds, counts and sizes
 LARGEST_FLOAT = 3.4e38  # float32
@@ -35,6 +36,7 @@ class Option:
         help: one line for the help.
         choices: the values that are allowed; None: all of the kind.
         unit: of a number, a unit that may stand behind it, as in ``0.1rms``; "": none.
+        words: that may stand in a number's place.
 
     Example:
         >>> Option("cycle", None, int, optional=True).accepts(100)
@@ -48,13 +50,14 @@ class Option:
     help: str = ""
     choices: tuple[str, ...] | None = None
     unit: str = ""
+    words: tuple[str, ...] = ()
 
     def accepts(self, value: Any) -> bool:
         """Return whether `value` is of the option's kind, finite, and not beyond what is computed with."""
         if value is None:
             return self.optional
-        if self.unit and isinstance(value, str):
-            return parse_number_with_unit(value, self.unit) is not None
+        if isinstance(value, str) and self.is_text(value):
+            return True
         if isinstance(value, bool) or self.kind is bool:
             return isinstance(value, bool) and self.kind is bool
         if is_number(value) and not is_finite(value):
@@ -63,12 +66,16 @@ class Option:
             return is_number(value) and value == int(value) and abs(value) <= LARGEST_INTEGER
         return is_number(value) if self.kind is float else not is_same_value(value, "")
 
+    def is_text(self, value: str) -> bool:
+        """Return whether a text stands for a number: one with its unit, or one of the words."""
+        return value in self.words or self.unit != "" and parse_number_with_unit(value, self.unit) is not None
+
     def describe_values(self, received: Any, off: str = OFF_WORD) -> str:
         """Return what the option accepts in words: 'a number, or none', with `off` for None."""
         most = {int: LARGEST_INTEGER, float: LARGEST_FLOAT}.get(self.kind, math.inf)
         is_too_large = is_number(received) and most < abs(received) < math.inf
-        unit = f", one with {self.unit} behind it" if self.unit else ""
-        return KIND_WORDS[self.kind] + f" up to {most}" * is_too_large + unit + f", or {off}" * self.optional
+        texts = "".join([*([f", one with {self.unit} behind it"] * bool(self.unit)), *(f", {w}" for w in self.words)])
+        return KIND_WORDS[self.kind] + f" up to {most}" * is_too_large + texts + f", or {off}" * self.optional
 
 
 def is_number(value: Any) -> bool:

@@ -38,6 +38,7 @@ CLASS_LITERALS = (
     "replaced_settings",
     "legacy_defaults",
     "option_units",
+    "option_words",
 )
 
 
@@ -62,6 +63,7 @@ class PartSignature:
         legacy_defaults: {option: its default in 0.1.0} where that was another, the class's literal
             ``legacy_defaults``: what a run of 0.1.0 that does not name the option was trained with.
         units: {option: unit} that a number may have behind it, the class's literal ``option_units``.
+        words: {option: words} that may stand in a number's place, the class's literal ``option_words``.
     """
 
     name: str
@@ -75,10 +77,12 @@ class PartSignature:
     replaced_settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     legacy_defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    words: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, unit in self.units.items():
-            number = dataclasses.replace(self.options[name], kind=float, unit=unit)
+        for name in {**self.units, **self.words}:
+            unit, words = self.units.get(name, ""), self.words.get(name, ())
+            number = dataclasses.replace(self.options[name], kind=float, unit=unit, words=words)
             object.__setattr__(self, "options", {**self.options, name: number})
 
     @property

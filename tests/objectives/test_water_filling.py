@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from tfvae.objectives.geco.water_filling import MAX_IMAGES, compute_spectrum, find_linear_optimum
+from tfvae.objectives.geco.water_filling import (
+    CURVE_POINTS,
+    LEAST_ERROR_SHARE,
+    MAX_IMAGES,
+    compute_spectrum,
+    find_knee,
+    find_linear_optimum,
+)
 
 
 @pytest.mark.parametrize("squared_error", [0.05, 0.7, 2.4])
@@ -47,3 +54,10 @@ def test_many_images_are_sampled_from_all_over():
     """Sorted by class, as folders are: the first thousand would be one class."""
     images = np.repeat(np.array([0.0, 1.0], np.float32), MAX_IMAGES)[:, None]
     np.testing.assert_allclose(compute_spectrum(images), [0.25], rtol=0.02)
+
+
+@pytest.mark.parametrize("variance, count", [(0.3, 4), (2.0, 30)])
+def test_the_knee_of_equal_variances(variance, count):
+    """KL = n/2 log(n s / D): below the chord by most where the slopes agree, D = n s (1 - least) / log(1 / least)."""
+    expected = count * variance * (1 - LEAST_ERROR_SHARE) / -np.log(LEAST_ERROR_SHARE)
+    np.testing.assert_allclose(find_knee(np.full(count, variance)), expected, atol=count * variance / CURVE_POINTS)

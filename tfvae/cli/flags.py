@@ -100,7 +100,7 @@ def make_value_parser(option: Option) -> Callable[[str], Any]:
     parse: Callable[[str], Any] = {int: make_integer_parser(None), float: parse_number}.get(option.kind, str)
 
     def parse_value(text: str) -> Any:
-        if option.unit and option_values.parse_number_with_unit(text, option.unit) is not None:
+        if option.is_text(text):
             return text
         return None if option.optional and text.lower() == OFF_WORD else parse(text)
 

@@ -15,6 +15,7 @@ from tfvae.config import SETTING_ALIASES, list_settings
 from tfvae.errors import UsageError
 from tfvae.runtime.interrupts import StopSignal
 from tfvae.runtime.progress_reporters import PlainReporter
+from tfvae.training.automatic_kappa import has_automatic_kappa
 from tfvae.training.preflight import check_part_names
 from tfvae.training.run_folder import Run, check_run_folder
 from tfvae.training.sweep import Trial, find_trial_folder, train_trials
@@ -36,6 +37,11 @@ def make_trials(args: argparse.Namespace) -> list[Trial]:
         chosen = dict(zip(lists, values))
         config = make_config(args.objective, args.part, chosen, chosen)
         check_part_names(config)
+        if has_automatic_kappa(config):
+            raise UsageError(
+                "Expected kappas of a sweep as numbers. Received: auto. "
+                "tfvae train geco --kappa auto --dry-run  tells the number for a data set."
+            )
         several = {name: specs.OFF_WORD if value is None else value for name, value in chosen.items()}
         differs = ",".join(f"{name}={value}" for name, value in several.items() if len(lists[name]) > 1)
         trials.append(Trial(config, differs or f"seed={config.seed}", find_trial_folder(config, differs, args.root)))

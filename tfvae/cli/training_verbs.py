@@ -15,7 +15,9 @@ from tfvae.config import Config
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.interrupts import StopSignal
 from tfvae.runtime.progress_reporters import LiveReporter, SilentReporter, make_reporter
+from tfvae.training.automatic_kappa import fill_in_kappa, has_automatic_kappa
 from tfvae.training.preflight import check_part_names
+from tfvae.training.run_data import load_split
 from tfvae.training.run_folder import Run, check_run_folder, find_unfinished_run
 
 
@@ -23,6 +25,8 @@ def train(args: argparse.Namespace) -> int:
     """Run ``tfvae train OBJECTIVE`` and return the exit code."""
     config = read_config(args)
     check_part_names(config)
+    if has_automatic_kappa(config):  # an unfinished run of these settings has the number
+        config = fill_in_kappa(config, load_split(config, "train")[0], make_reporter())
     if args.dry_run:
         print(json.dumps(config.to_dict(), indent=1))
         return 0

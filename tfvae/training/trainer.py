@@ -19,6 +19,7 @@ from tfvae.runtime.environment import describe_environment
 from tfvae.runtime.memory import check_count_fits
 from tfvae.runtime.progress_reporters import SilentReporter
 from tfvae.training import checkpoints
+from tfvae.training.automatic_kappa import fill_in_kappa
 from tfvae.training.engine import uses_xla
 from tfvae.training.loop import Loop, Watch
 from tfvae.training.preflight import check_part_names
@@ -114,6 +115,7 @@ def train(
     strategy = make_run_strategy(config, run_dir)
     training = load_split(config, "train")
     check_trainable(config, training[0], reporter)
+    config = fill_in_kappa(config, training[0], reporter)
     data = describe_data(config, training)
     model = build_compiled_model(config, training, strategy, data["class_names"])
     if not replicas.is_chief(strategy):

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfvae.distributions.terms import Terms
 from tfvae.errors import UntrustedError, UsageError
-from tfvae.option_values import LARGEST_FLOAT, check_option, parse_number, parse_number_with_unit
+from tfvae.option_values import AUTO_WORD, LARGEST_FLOAT, check_option, parse_number, parse_number_with_unit
 from tfvae.runtime import trust
 from tfvae.safety.image_features import SavedModelFeatures
 from tfvae.safety.savedmodel_check import TRUST
@@ -196,6 +196,11 @@ def parse_kappa(kappa: float | str | None, pixels: int) -> float | None:
     """
     if kappa is None:
         return None
+    if kappa == AUTO_WORD:
+        raise UsageError(
+            "Expected kappa to be a number: a model has no images to choose it by. Received: kappa=auto. Give "
+            "kappa=tfvae.choose_kappa(images), or train a run."
+        )
     if isinstance(kappa, str):
         per_pixel = parse_number_with_unit(kappa, PER_PIXEL)
         if per_pixel is None:

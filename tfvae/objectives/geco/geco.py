@@ -41,8 +41,8 @@ class GECO(VAE):
 
     Args:
         kappa: the accepted error |x - g(z)|, > 0: the constraint ``re<=kappa``. It is the root of the sum over pixels
-            in [0, 1]: 4 for 28 x 28 pixels is 0.143 a pixel, and ``0.143rms`` says that for any size. None: 4, unless
-            constraints or kl are given.
+            in [0, 1]: 4 for 28 x 28 pixels is 0.143 a pixel, and ``0.143rms`` says that for any size. ``auto``, where
+            a run is trained: `choose_kappa` of its images. None: 4, unless constraints or kl are given.
         kl: the accepted KL in nats per image, > 0: the constraint ``kl<=kl``, with which the error is minimised. None:
             no limit.
         constraints: instead of kappa, ``re<=4;kl<=20`` and the like (see `tfvae.objectives.geco.constraints`), or
@@ -67,6 +67,7 @@ class GECO(VAE):
     }
     implied_defaults = {"kappa": 4.0}
     option_units = {"kappa": "rms"}
+    option_words = {"kappa": ("auto",)}
     legacy_defaults = {"controller": "pi"}
     legacy_off = {"rate": 0.0, "gain": 0.0, "constraints": ""}
     option_requires = {

@@ -12,6 +12,8 @@ import numpy as np
 MAX_IMAGES = 1000  # from which the variances are computed
 SMALLEST_SHARE = 1e-12  # of the largest variance: less is rounding
 BISECTIONS = 100
+LEAST_ERROR_SHARE = 0.05  # of the mean image's error: where the curve ends whose knee is looked for
+CURVE_POINTS = 400
 
 
 def compute_spectrum(images: np.ndarray) -> np.ndarray:
@@ -41,3 +43,18 @@ def find_linear_optimum(spectrum: np.ndarray, squared_error: float) -> tuple[flo
         level = 0.5 * (low + high)
         low, high = (level, high) if np.minimum(spectrum, level).sum() < squared_error else (low, level)
     return 0.5 / high, 0.5 * float(np.log(np.maximum(spectrum / high, 1.0)).sum())
+
+
+def find_knee(spectrum: np.ndarray) -> float:
+    """Return the squared error at the knee of the best linear VAE's KL over its error.
+
+    The curve goes from the mean image, which costs nothing, to a twentieth of its error. Its knee is where it is
+    farthest below the straight line between its ends, both axes as shares of their range (Satopaa et al., 2011,
+    "Finding a 'kneedle' in a haystack").
+
+    Args:
+        spectrum: variances of the principal components, > 0, descending; not empty.
+    """
+    errors = np.linspace(LEAST_ERROR_SHARE, 1.0, CURVE_POINTS) * spectrum.sum()
+    kls = np.array([*(find_linear_optimum(spectrum, error)[1] for error in errors[:-1]), 0.0])
+    return float(errors[np.argmin(np.linspace(0.0, 1.0, CURVE_POINTS) + kls / kls[0])])
