@@ -42,7 +42,7 @@ ELSEWHERE = {
 OPTIONS: dict[str, tuple[Any, ...]] = {
     # of objectives
     "beta": (0.7, 0.0),
-    "warmup": (1, 1000),  # a training here has 2 steps
+    "warmup": (2, 1000),
     "cycle": (4, 1000),
     "capacity": (1.5,),
     "kappa": (1.5, "0.2rms"),

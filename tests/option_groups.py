@@ -25,7 +25,7 @@ from tfvae.training.engine import Engine, default_mode, epoch_order, place_image
 from tfvae.training.preflight import check_part_names
 from tfvae.training.setting_checks import check_trainable
 
-STEPS = 2
+STEPS = 3  # one more than the shortest warm-up of `option_choices`
 SKIPPED_STEPS = 14  # at most, of float16: its first losses are scaled so far up that no gradient is finite
 SMALL = {"objective": {}, "likelihood": small_parts.LIKELIHOODS, "arch": small_parts.ARCHITECTURES,
          "prior": small_parts.PRIORS}  # fmt: skip

@@ -107,7 +107,7 @@ def test_path_gradients_vanish_at_the_exact_posterior(spec):
     assert np.abs(encoder).max() < 2e-4 < 0.05 < np.abs(standard).max()  # rounding of sums of about 10 / sigma^2
 
 
-@pytest.mark.parametrize("gradient, k", [("stl", 1), ("dreg", 1), ("dreg", 4)])
+@pytest.mark.parametrize("gradient, k", [("stl", 1), pytest.param("dreg", 1, marks=pytest.mark.slow), ("dreg", 4)])
 def test_gradient_estimators_agree_in_expectation(gradient, k):
     """Same noise: the decoder's gradient is the same number; the encoder's has the same mean.
 

@@ -56,6 +56,7 @@ def test_evaluation_honours_the_runs_xla(train_run, compiled_with_xla, tiny):
     assert compiled_with_xla and not any(compiled_with_xla)
 
 
+@pytest.mark.slow
 def test_the_rate_distortion_curve_honours_the_runs_xla(train_run, compiled_with_xla):
     run = train_run("beta", condition="beta:0.1-10", xla="off")
     compiled_with_xla.clear()

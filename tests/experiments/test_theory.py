@@ -229,7 +229,7 @@ def mixture(seed=0, spread=0.1, count=30):
     return np.concatenate([c + spread * draw.normal(size=(count, 2)) for c in centres])
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_mixture_splits_at_the_eigenvalues_of_whole_and_halves(seed):
     """Rose: T_c = 2 lambda_max, here beta_c = lambda_max by NumPy; three transitions, each within 2%, and no other."""
     x = mixture(seed)

@@ -198,7 +198,10 @@ def test_average_starts_at_the_first_batch():
     np.testing.assert_allclose(multipliers.average, [49, -3], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", list(CONTROLLERS))
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("forecast", "paper") else pytest.param(name, marks=pytest.mark.slow) for name in CONTROLLERS],
+)
 def test_no_overflow_and_a_way_back(name):
     """C = 1e6 in raw units (pitfall 13) for long, then a feasible target: lambda stays in its bounds and returns."""
     rate = {"log": 0.1, "pi": 1.0, "forecast": 1000.0, "paper": 1e-3, "softplus2": 1e-3}[name]

@@ -11,6 +11,7 @@ from tfvae.errors import UsageError
 from tfvae.runtime.keras_settings import check_keras_settings
 
 TRAIN = "train elbo --dataset digits --limit 64 --batch-size 32 --arch conv:widths=4,hidden=8,latent=2 --epochs 1"
+TRAIN += " --xla off"
 
 
 def test_channels_first_is_refused():

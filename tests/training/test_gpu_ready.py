@@ -8,8 +8,10 @@ from tensorflow.python.framework import kernels  # private; the only way to ask 
 import tfvae
 
 
-@pytest.mark.parametrize("objective", ["geco:kappa=2", "iwae:k=2", "tc", "info"])
-@pytest.mark.parametrize("arch", ["mlp:widths=8,latent=2", "conv:widths=4,latent=2"])
+@pytest.mark.parametrize("objective", ["geco:kappa=2", pytest.param("iwae:k=2", marks=pytest.mark.slow), "tc", "info"])
+@pytest.mark.parametrize(
+    "arch", [pytest.param("mlp:widths=8,latent=2", marks=pytest.mark.slow), "conv:widths=4,latent=2"]
+)
 def test_every_op_of_a_step_compiles_for_cuda(objective, arch):
     model = tfvae.build(objective, "gaussian", arch, image_shape=(8, 8, 1), binarize="none", dequantize=True)
     model.compile(keras.optimizers.Adam())
