@@ -202,17 +202,17 @@ def test_geco_iwae_against_a_loop(stop, tiny, random_terms):
 
 
 def test_geco_iwae_equals_geco_while_training(tiny, images):
-    """k = 1, batches of unknown size: weights, lambda and moving average stay equal to the bit."""
+    """k = 1, batches of unknown size, XLA: weights, lambda and moving average stay equal to rounding, in 6 steps."""
     batches = tf.data.Dataset.from_tensor_slices(images(20)).batch(8)  # 8, 8, 4
     assert batches.element_spec.shape[0] is None
     states = []
     for spec in ("geco-iwae:k=1,kappa=1", "geco:kappa=1"):
-        model = tiny(spec, learning_rate=1e-2, jit=False)
+        model = tiny(spec, learning_rate=1e-2)
         model.fit(batches, epochs=2, verbose=0, shuffle=False)
         states.append([np.asarray(v) for v in model.weights])
     assert len(states[0]) == len(states[1])
     for a, b in zip(*states):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_total_correlation_against_a_loop(random_terms):
