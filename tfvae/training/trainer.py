@@ -89,25 +89,14 @@ def train(
 ) -> Run:
     """Train what a config, or the settings of `Config` by name, describe, and return the `Run`.
 
-    `tfvae.train` is this with progress and with the figures of a run, see `tfvae.reports.complete_runs`.
+    `tfvae.train` is this with progress and with the figures of a run; arguments and errors are described there, in
+    `tfvae.reports.complete_runs`.
 
     Args:
-        config: the settings; None: those given by name.
-        run_dir: the folder to create; None: ``root/<dataset>/<objective>/<timestamp>-<hash>``.
-        root: the folder of all runs.
         reporter: of the progress; None: silent.
-        stop: called after each block of steps; True saves and stops.
-        watch: called with (run, model, epoch) after each epoch, to look at the model while it learns.
-        **settings: of `Config`, by name; as `make_config` takes them.
-
-    Raises:
-        UsageError (the folder exists or cannot be made, too), DataError: nothing is written.
-        StorageError: the disk is full later on; the last checkpoint is intact.
-        DivergedError: the loss is no longer finite; STATUS says failed.
 
     Example:
         >>> run = trainer.train(objective="geco:kappa=2", dataset="digits", epochs=5)
-        >>> run.rows[-1]["elbo"]
     """
     reporter = reporter or SilentReporter()
     config = make_config(config, settings)
