@@ -77,11 +77,11 @@ def test_a_damaged_entry_stops_no_other(zoo, measured, monkeypatch, capsys):
 
 
 def test_weights_that_are_none(zoo, capsys):
-    (zoo / GOOD / "weights.npz").write_bytes(b"junk")
+    (zoo / GOOD / "state.npz").write_bytes(b"junk")
     write_hashes(zoo / GOOD)
     assert main(["zoo", "verify", GOOD]) == 4
     out = capsys.readouterr().out
-    assert "FAILED  entry: Expected" in out and "weights.npz" in out
+    assert "FAILED  entry: Expected" in out and "state.npz" in out
 
 
 @pytest.mark.parametrize("content", [b"junk", b"PK\x03\x04", b"", b"\x93NUMPY\x01\x00"])

@@ -98,7 +98,22 @@ def test_an_entry_computes_what_its_run_does(zoo_folder, zoo_and_run):
     run = tfvae.load(zoo_and_run[1].path)
     z = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     np.testing.assert_allclose(tfvae.load("zoo:digits-geco-mlp").decode(z), run.decode(z), atol=1e-6)
-    np.testing.assert_array_equal(load_model(zoo_folder / "digits-geco-mlp").decode(z), run.decode(z))
+    live = load_model(zoo_folder / "digits-geco-mlp")
+    np.testing.assert_array_equal(live.decode(z), run.decode(z))
+    for a, b in zip(live.variables, run.variables):
+        np.testing.assert_array_equal(a, b)  # steps and multipliers as well
+
+
+def test_an_entry_of_0_1_0_has_its_weights_twice(zoo_folder, zoo_and_run):
+    """Those of all variables, in weights.npz."""
+    folder, run = zoo_folder / "digits-geco-mlp", tfvae.load(zoo_and_run[1].path)
+    (folder / "state.npz").unlink()
+    np.savez(folder / "weights.npz", **{f"{i:04d}": v.numpy() for i, v in enumerate(run.variables)})
+    for a, b in zip(load_model(folder).variables, run.variables):
+        np.testing.assert_array_equal(a, b)
+    np.savez(folder / "weights.npz", **{f"{i:04d}": v.numpy() for i, v in enumerate(run.variables[1:])})
+    with pytest.raises(IntegrityError, match="arrays of the model of its config"):
+        load_model(folder)
 
 
 def test_verbs_take_its_name(zoo_folder, capsys):
@@ -138,7 +153,7 @@ def damage_bit(entry):
 
 
 def swap(entry):
-    a, b = entry / "weights.npz", entry.parent / "digits-labels-convdraw" / "weights.npz"
+    a, b = (folder / "state.npz" for folder in (entry, entry.parent / "digits-labels-convdraw"))
     shutil.copy(b, a)
 
 

@@ -27,6 +27,7 @@ from tfvae.zoo import index
 from tfvae.zoo.entry_cards import format_entry_card
 from tfvae.zoo.entry_metadata import ENTRY_NAME, METRICS_FILE, summarize_entry
 from tfvae.zoo.measurements import IMAGES, SEED, fingerprint_test_data, load_test_images, measure_entry
+from tfvae.zoo.resolve import SAVEDMODEL_FOLDER, STATE_FILE, ZooEntry
 
 MAX_LABEL_ROWS = 10  # of samples.png
 
@@ -77,9 +78,10 @@ def write_entry_files(folder: pathlib.Path, run: Run) -> None:
     model, config = trainer.load_run(run), run.config
     files.write_json(folder / "config.json", config.to_public_dict())
     shutil.copy(run.path / "metrics.csv", folder)
-    weights = {f"{i:04d}": variable.numpy() for i, variable in enumerate(model.variables)}
-    np.savez(folder / "weights.npz", **weights)
-    exporter.export_run(run, folder / "saved_model")
+    exporter.export_run(run, folder / SAVEDMODEL_FOLDER)
+    exported = ZooEntry(folder).open_savedmodel().read_weights(model.variables)
+    pairs = enumerate(zip(model.variables, exported))
+    np.savez(folder / STATE_FILE, **{f"{i:04d}": variable.numpy() for i, (variable, array) in pairs if array is None})
     load_run_split(run, "test")  # whose images are those that the run began with
     test_data = load_test_images(config)
     metrics = {

@@ -1,9 +1,9 @@
 """The zoo: trained models by name, ``zoo:NAME`` wherever a model is asked for. Nothing here imports TensorFlow.
 
 zoo/index.json                a summary of all entries, for readers of the file; tfvae reads the entries themselves
-zoo/NAME/saved_model/1/       as ``tfvae export`` writes it
+zoo/NAME/saved_model/1/       as ``tfvae export`` writes it; the live model has its weights
+zoo/NAME/state.npz            what it leaves out of the live model: steps, multipliers
 zoo/NAME/config.json          of the run; ``tfvae zoo train NAME`` repeats it
-zoo/NAME/weights.npz          of the live model, see `tfvae.zoo.measurements.load_model`
 zoo/NAME/metrics.json         measured from the shipped files, with tolerances; card.md shows them
 zoo/NAME/metrics.csv, *.png   how it was trained, what it draws
 zoo/NAME/manifest.json        sizes and hashes of all these

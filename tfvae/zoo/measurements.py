@@ -23,7 +23,7 @@ from tfvae.zoo import load
 from tfvae.zoo.entry_cards import matches_card
 from tfvae.zoo.entry_metadata import BOUND_IMAGES, BOUND_SAMPLES, read_metrics
 from tfvae.zoo.index import VerificationResult
-from tfvae.zoo.resolve import ZooEntry, resolve_model_folder
+from tfvae.zoo.resolve import SAVEDMODEL_FOLDER, ZooEntry, resolve_model_folder
 
 IMAGES = 1000  # of the test split
 BATCH = 200  # images at once
@@ -32,7 +32,7 @@ TestImages = tuple[np.ndarray, np.ndarray, np.ndarray]  # see `load_test_images`
 
 
 def load_model(folder: files.PathLike, trust_code: bool = False) -> VAE:
-    """Load the live model of an entry from config.json and weights.npz, and return it.
+    """Load the live model of an entry from config.json, its SavedModel and state.npz, and return it.
 
         model = load_model(index.find_entry("fashion_mnist-geco-conv"))
 
@@ -83,7 +83,7 @@ def measure_entry(folder: pathlib.Path, data: TestImages, trusted: bool = False)
         IntegrityError: the files do not fit each other.
     """
     config, (x, labels, images) = read_config(folder), data
-    served = load.load(folder / "saved_model", trusted)
+    served = load.load(folder / SAVEDMODEL_FOLDER, trusted)
     model = load_model(folder, trusted)
     if x.shape[1:] != model.image_shape or not isinstance(served, SavedModel):
         shapes = f"{list(model.image_shape)} for {list(x.shape[1:])}"

@@ -23,7 +23,9 @@ from tfvae.training.run_folder import Run
 from tfvae.zoo import index
 from tfvae.zoo.entry_metadata import METRICS_FILE, read_metrics
 
-WEIGHTS_FILE = "weights.npz"
+WEIGHTS_FILE = "weights.npz"  # of entries of 0.1.0, whose weights are stored twice
+STATE_FILE = "state.npz"  # what a SavedModel leaves out of a model: steps, multipliers
+SAVEDMODEL_FOLDER = "saved_model"
 
 
 class ZooEntry(PublishedModel):
@@ -45,24 +47,39 @@ class ZooEntry(PublishedModel):
         return {name: numbers[name] for name in ("image_shape", "classes", "class_names") if name in numbers}
 
     def read_weights(self, variables: Sequence[Any]) -> list[np.ndarray | None]:
-        """Return the array of each variable.
+        """Return the array of each variable, of the SavedModel or, for state that it leaves out, of state.npz.
 
         Raises:
-            IntegrityError: there are more or fewer.
+            IntegrityError: they are those of another model.
         """
-        stored = read_arrays(self.path / WEIGHTS_FILE)
-        arrays: list[np.ndarray | None] = [stored[name] for name in sorted(stored)]
-        if len(arrays) != len(variables):
+        path = self.path / WEIGHTS_FILE
+        arrays: list[np.ndarray | None] = [None] * len(variables)
+        if not path.is_file():
+            path, arrays = self.path / STATE_FILE, self.open_savedmodel().read_weights(variables)
+        stored = read_arrays(path)
+        missing = [f"{i:04d}" for i, array in enumerate(arrays) if array is None]
+        if sorted(stored) != missing:
             raise IntegrityError(
-                f"Expected {self.path / WEIGHTS_FILE} to hold the {len(variables)} weights of its config. "
-                f"Received: {len(arrays)}."
+                f"Expected {path} to hold {len(missing)} arrays of the model of its config. Received: {len(stored)}, "
+                "or others."
             )
-        return arrays
+        return [stored[f"{i:04d}"] if array is None else array for i, array in enumerate(arrays)]
+
+    def open_savedmodel(self) -> ExportedModel:
+        """Return the SavedModel of the entry.
+
+        Raises:
+            IntegrityError: there is none, or its files are not those of its manifest.
+        """
+        version = savedmodel.find_savedmodel(self.path / SAVEDMODEL_FOLDER)
+        if version is None:
+            raise IntegrityError(f"Expected a SavedModel in {self.path / SAVEDMODEL_FOLDER}. Received: none.")
+        return ExportedModel(version)
 
 
 def is_entry_folder(folder: pathlib.Path) -> bool:
     """Return whether a folder looks like an entry of a zoo."""
-    return (folder / WEIGHTS_FILE).is_file() and (folder / METRICS_FILE).is_file()
+    return (folder / SAVEDMODEL_FOLDER).is_dir() and (folder / METRICS_FILE).is_file()
 
 
 def is_keras_path(path: files.PathLike) -> bool:
@@ -113,7 +130,7 @@ def resolve_model_folder(path: files.PathLike) -> pathlib.Path:
         path = index.find_entry_savedmodel(str(path))
     elif is_entry_folder(pathlib.Path(path)):
         files.verify_folder(path)
-        path = pathlib.Path(path) / "saved_model"
+        path = pathlib.Path(path) / SAVEDMODEL_FOLDER
     folder = savedmodel.find_savedmodel(path) or pathlib.Path(path)
     if not any((folder / name).is_file() for name in (savedmodel.PROTO, "config.json")):
         raise UsageError(f"Expected a run folder or a SavedModel. Received: {path}. List runs with  tfvae runs.")
