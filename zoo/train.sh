@@ -10,23 +10,22 @@ cd "$(dirname "$0")/.."
 TFVAE=${TFVAE:-.venv/bin/tfvae}
 RUNS=${RUNS:-trainings/runs}
 
-better="--schedule cosine --rate-warmup 500 --clip-norm 100 --ema 0.999 --precision bfloat16 --validation 0.05"
-ladder="ladder:levels=4,hidden=48,latent=4,vector=16"
-draw="convdraw:steps=6,hidden=48,latent=2,vector=16,relative=true"
+better="--schedule cosine --learning-rate-warmup 500 --clip-norm 100 --ema 0.999 --validation 0.05 --xla on"
+draw="convdraw:steps=4,hidden=32,latent=2,relative=true"
+ladder="ladder:levels=4,hidden=32,latent=4,vector=16"
 
-plan() {  # name, then the words of `tfvae train`
+plan() {  # name, then the words of `tfvae train`; an epoch takes about six minutes of a slow core
   cat <<PLAN
-mnist-ladder                 elbo --dataset mnist --binarize dynamic --arch $ladder --epochs 120 --learning-rate 0.003 $better
-mnist-elbo-convdraw          elbo --dataset mnist --binarize dynamic --arch $draw --epochs 80 --learning-rate 0.005 $better
-fashion_mnist-geco-convdraw  geco --kappa 3.5 --dataset fashion_mnist --arch convdraw:steps=6,hidden=48,latent=2,vector=32,relative=true --epochs 60 --learning-rate 0.004 $better
-fashion_mnist-ladder         elbo --dataset fashion_mnist --binarize dynamic --arch $ladder --epochs 120 --learning-rate 0.003 $better
-mnist-labels-convdraw        elbo --dataset mnist --binarize dynamic --condition labels --arch $draw --epochs 60 --learning-rate 0.005 $better
-color_mnist-geco-convdraw    geco --kappa 4 --dataset color_mnist --arch convdraw:steps=6,hidden=48,latent=2,vector=32,relative=true --epochs 40 --learning-rate 0.004 $better
-color_mnist-elbo-convdraw    elbo --dataset color_mnist --arch convdraw:steps=6,hidden=48,latent=2,vector=32,relative=true --epochs 40 --learning-rate 0.004 $better
-fashion_mnist-elbo-convdraw  elbo --dataset fashion_mnist --binarize dynamic --arch convdraw:steps=6,hidden=48,latent=2,vector=32,relative=true --epochs 80 --learning-rate 0.004 $better
-fashion_mnist-labels-convdraw geco --kappa 4.5 --dataset fashion_mnist --condition labels --arch convdraw:steps=6,hidden=48,latent=2,vector=32,relative=true --epochs 60 --learning-rate 0.004 $better
-mnist-inpaint-convdraw       elbo --dataset mnist --binarize dynamic --condition inpaint:bottom --arch $draw --epochs 40 --learning-rate 0.005 $better
-cifar10-geco-convdraw        geco --kappa 5 --dataset cifar10 --arch convdraw:steps=8,hidden=64,latent=3,vector=64,relative=true --epochs 60 --learning-rate 0.003 $better
+fashion_mnist-geco-convdraw    geco --kappa 4.5 --dataset fashion_mnist --arch $draw,vector=32 --epochs 12 --learning-rate 0.004 $better
+mnist-ladder                   elbo --dataset mnist --binarize dynamic --arch $ladder --epochs 16 --learning-rate 0.003 $better
+mnist-labels-convdraw          elbo --dataset mnist --binarize dynamic --condition labels --arch $draw,vector=16 --epochs 9 --learning-rate 0.006 $better
+color_mnist-geco-convdraw      geco --kappa 4 --dataset color_mnist --arch $draw,vector=32 --epochs 9 --learning-rate 0.004 $better
+mnist-elbo-convdraw            elbo --dataset mnist --binarize dynamic --arch $draw,vector=16 --epochs 12 --learning-rate 0.006 $better
+fashion_mnist-ladder           elbo --dataset fashion_mnist --binarize dynamic --arch $ladder --epochs 16 --learning-rate 0.003 $better
+fashion_mnist-labels-convdraw  geco --kappa 4.5 --dataset fashion_mnist --condition labels --arch $draw,vector=32 --epochs 9 --learning-rate 0.004 $better
+fashion_mnist-elbo-convdraw    elbo --dataset fashion_mnist --binarize dynamic --arch $draw,vector=32 --epochs 12 --learning-rate 0.004 $better
+mnist-inpaint-convdraw         elbo --dataset mnist --binarize dynamic --condition inpaint:bottom --arch $draw,vector=16 --epochs 8 --learning-rate 0.006 $better
+cifar10-geco-convdraw          geco --kappa 6.7 --dataset cifar10 --arch convdraw:steps=4,hidden=48,latent=3,relative=true,vector=64 --epochs 12 --learning-rate 0.003 $better
 PLAN
 }
 

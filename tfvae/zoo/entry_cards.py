@@ -22,9 +22,10 @@ def matches_card(folder: pathlib.Path) -> bool:
 
 
 def restore_old_words_of_card(card: str, config: Config) -> str:
-    """Return a card with the names that 0.1.0 gave to settings and options: its entries keep their hashed text."""
+    """Return a card in the words of 0.1.0, and its names of settings and options: its entries keep their hashed text."""
     words = {f"--{new}": f"--{old}" for old, new in SETTING_ALIASES.items()}
     words = {new.replace("_", "-"): old.replace("_", "-") for new, old in words.items()}
+    words["minutes."] = "minutes on two CPU cores."
     for kind in TABLES:
         spec = getattr(config, kind)
         old_spec = restore_old_words(kind, spec)
@@ -60,7 +61,7 @@ def format_entry_card(folder: pathlib.Path) -> str:
 
     {commands}
 
-{metrics["epochs"]} epochs, {metrics["minutes"]:.1f} minutes on two CPU cores.
+{metrics["epochs"]} epochs, {metrics["minutes"]:.1f} minutes.
 
 ## Measured from the shipped files
 
