@@ -87,7 +87,7 @@ def check_learning(row, jit, steps=STEPS):
     before = measure_error(model)
     losses = train(model, jit=jit, steps=steps)
     assert np.isfinite(losses).all() and measure_error(model) < before
-    return model, losses
+    return model
 
 
 DEEP = ("convdraw", "ladder")  # compile for long; test_convdraw.py and test_ladder.py have the quick claims
@@ -117,15 +117,12 @@ COVERING = build_covering_rows(AXES)
 
 @pytest.mark.parametrize("row", mark_slow(COVERING, choose_quick_rows(COVERING)))
 def test_every_pair_conforms(row, tmp_path):
-    """Finite terms of the right shapes; learns; jit equals eager; saves and loads."""
+    """Finite terms of the right shapes; learns; saves and loads."""
     terms = make_model(row).terms(make_images(4), samples=2, seed=(3, 4))
     assert all(np.isfinite(value).all() for value in terms if value is not None)
     assert terms.log_px.shape == (2, 4) and terms.kl.shape == (4,) and terms.mean.shape == (2, 4, 8, 8, 1)
 
-    model, losses = check_learning(row, jit=True)
-    # The noise is a function of the seed, not of the compiler: four steps differ by rounding only.
-    np.testing.assert_allclose(train(make_model(row), jit=False, steps=4), losses[:4], rtol=1e-3, atol=1e-3)
-
+    model = check_learning(row, jit=True)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     again_terms, terms = (m.terms(make_images(), seed=(5, 6)) for m in (again, model))
@@ -133,6 +130,14 @@ def test_every_pair_conforms(row, tmp_path):
     np.testing.assert_array_equal(again.objective(again_terms), model.objective(terms))
     sample = model.sample(5, seed=(1, 2)).numpy()
     assert sample.shape == (5, 8, 8, 1) and sample.min() >= 0 and sample.max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", COVERING, ids="|".join)
+def test_every_pair_is_trained_alike_by_xla_and_eagerly(row):
+    """The noise is a function of the seed, not of the compiler: four steps differ by rounding only."""
+    eager, compiled = (train(make_model(row), jit=jit, steps=4) for jit in (False, True))
+    np.testing.assert_allclose(eager, compiled, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -71,7 +71,9 @@ def test_bernoulli_on_grey_says_what_it_does(here, capsys):
     assert "treats grey levels as probabilities" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "number, code", [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_signals_save_and_stop(number, code, here, capsys, monkeypatch):
     handler = signal.getsignal(number)
     with monkeypatch.context() as patch:

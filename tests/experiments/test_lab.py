@@ -115,6 +115,7 @@ def test_runs_are_trained_measured_and_kept(lab, monkeypatch):
     assert again.write_page("Tiny", "")["training_minutes"] == round(one.rows[-1]["seconds"] / 60, 2)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_one_line(here, recipe, capsys):
     """What went wrong is in the log it names; no page is written."""
     recipe(lambda lab: lab.train_run(**TINY, batch_size=5000))

@@ -82,6 +82,7 @@ def test_without_the_division_by_dimensions_the_collapsed_state_is_stable():
     assert np.abs(g - x.mean(0)).max() < 1e-5 and right.trace.sq_err[-1] < 0.2 * variance
 
 
+@pytest.mark.slow
 def test_gaussian_data_on_a_latent_grid_reach_the_rate_distortion_function():
     """x ~ N(0, 1) as 400 quantiles, z on a grid: u = beta, rate 1/2 log(1 / beta); 2% for quantiles and grid."""
     x = stats.norm.ppf((np.arange(400) + 0.5) / 400)[:, None]

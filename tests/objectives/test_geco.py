@@ -229,9 +229,8 @@ def test_a_target_that_the_model_can_reach_is_reached(name, tiny):
     np.testing.assert_allclose(model.multipliers.values, 10 / 3, rtol=0.01)
 
 
-@pytest.mark.parametrize(
-    "way", [*(pytest.param(way, marks=pytest.mark.slow) for way in ("keras", "weights")), "checkpoint"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["keras", "weights", "checkpoint"])
 def test_state_survives_saving(way, tiny, images, tmp_path):
     """Interrupted inside the warm-up and resumed = not interrupted, to the bit (pitfall 16)."""
     spec = "geco:constraints=re<=1;rmse<=0.2,warmup=6,rate=0.5,lam=2"

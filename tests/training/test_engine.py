@@ -182,7 +182,8 @@ def test_nan_in_gradients_alone_is_noticed(tiny, images, mode):
     assert int(model.step) == 3 and int(model.optimizer.iterations) == 2
 
 
-@pytest.mark.parametrize("xla", [pytest.param("on", marks=pytest.mark.slow), "off"])
+@pytest.mark.slow
+@pytest.mark.parametrize("xla", ["on", "off"])
 def test_nan_in_weights_goes_back_to_the_last_good_state(tmp_path, xla):
     """A weight turns NaN after epoch 1: the run goes back, at half the rate, and ends with finite files only."""
     spoilt = []

@@ -130,6 +130,7 @@ def test_a_killed_worker_ends_the_other_and_the_rerun_goes_on(tmp_path):
     assert len(rows_of(tmp_path / "run")) == 150 > reached > 0
 
 
+@pytest.mark.slow
 def test_a_tf_config_that_names_no_worker_is_refused(tmp_path):
     command = [*TRAIN, *SETTINGS, "--run-dir", "run", "--strategy", "multi-worker"]
     done = subprocess.run(command, cwd=tmp_path, env=QUIET | {"TF_CONFIG": "{}"}, capture_output=True, text=True)

@@ -28,12 +28,12 @@ def zoo_and_run(tmp_path_factory):
     """A zoo of two entries, and the run of the first."""
     root = tmp_path_factory.mktemp("made")
     geco = {"objective": "geco:kappa=2", "arch": "mlp:widths=16,latent=3", "ema": 0.9, **SETTINGS}
-    labels = {"objective": "elbo", "arch": "convdraw:steps=2,hidden=4,latent=1", "condition": "labels", **SETTINGS}
+    labels = {"objective": "elbo", "arch": "mlp:widths=16,latent=2", "condition": "labels", **SETTINGS}
     first = trainer.train(run_dir=str(root / "a"), root=str(root), **geco)
     second = trainer.train(run_dir=str(root / "b"), root=str(root), **labels)
     (root / "zoo").mkdir()
     add_entry(root / "zoo", "digits-geco-mlp", first.path)
-    add_entry(root / "zoo", "digits-labels-convdraw", second.path)
+    add_entry(root / "zoo", "digits-labels-mlp", second.path)
     return root / "zoo", first
 
 
@@ -54,7 +54,7 @@ def test_list_and_info_need_no_tensorflow(zoo_folder, capsys):
     )
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "digits-geco-mlp" in process.stdout and "tfvae train geco --kappa 2 --dataset digits" in process.stdout
-    assert main(["zoo", "list", "*convdraw*", "--json"]) == 0
+    assert main(["zoo", "list", "*labels*", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out).values()
     assert entry["condition"] == "labels" and entry["MB"] > 0
 
@@ -78,6 +78,7 @@ def test_the_card_of_an_older_entry(zoo_folder):
     new = format_entry_card(folder)
     old = new.replace(",controller=pi", "").replace(" --controller pi", "")  # the default then
     old = old.replace("multiplier_learning_rate", "rate").replace("--multiplier-learning-rate", "--rate")
+    old = old.replace(" minutes.", " minutes on two CPU cores.")
     assert "--multiplier-learning-rate 0.01" in new and "geco:kappa=2,rate=0.01" in old and "--rate 0.01" in old
     for card, is_card in ((new, True), (old, True), (old.replace("| 0.001 |", "| 0.01 |"), False)):
         (folder / "card.md").write_text(card)
@@ -117,7 +118,7 @@ def test_an_entry_of_0_1_0_has_its_weights_twice(zoo_folder, zoo_and_run):
 
 
 def test_verbs_take_its_name(zoo_folder, capsys):
-    assert main(["sample", "zoo:digits-labels-convdraw", "--label", "3", "-n", "4", "-o", "grid.png"]) == 0
+    assert main(["sample", "zoo:digits-labels-mlp", "--label", "3", "-n", "4", "-o", "grid.png"]) == 0
     assert main(["inspect", "zoo:digits-geco-mlp"]) == 0
     assert main(["zoo", "get", "digits-geco-mlp", "mine"]) == 0 and main(["sample", "mine", "-o", "mine.png"]) == 0
     assert main(["zoo", "get", "digits-geco-mlp", "mine"]) == 2
@@ -153,7 +154,7 @@ def damage_bit(entry):
 
 
 def swap(entry):
-    a, b = (folder / "state.npz" for folder in (entry, entry.parent / "digits-labels-convdraw"))
+    a, b = (folder / "state.npz" for folder in (entry, entry.parent / "digits-labels-mlp"))
     shutil.copy(b, a)
 
 
