@@ -16,7 +16,7 @@ test: $(STAMP)
 	@$(RUN) -m pytest $(PYTEST_FLAGS)
 
 test-slow: $(STAMP)
-	@$(RUN) -m pytest -m slow $(PYTEST_FLAGS)
+	@XLA_FLAGS= $(RUN) -m pytest -m slow $(PYTEST_FLAGS)
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check .

@@ -2,9 +2,9 @@
 
 import os
 
-# Tests compile hundreds of small programs and run each for a moment: optimizing them would take most of the time.
-# What they start inherits it.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+# The quick tests compile hundreds of small programs and run each for a moment: optimizing them would take most of the
+# time. What they start inherits it. `make test-slow`, which trains for long, sets the variable to nothing.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from tfvae.runtime.environment import import_tensorflow  # noqa: E402
 

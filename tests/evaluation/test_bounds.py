@@ -62,8 +62,8 @@ def test_binary_images_are_drawn_once_for_all_chunks(images):
     model = build_model(likelihood="bernoulli", binarize="dynamic")
     for variable in model.arch.decoder.trainable_variables:
         variable.assign(0.3 * tf.ones_like(variable) if variable.shape.rank == 1 else tf.zeros_like(variable))
-    few, many = (score_images(model, images(6), samples=k) for k in (1, 150))
-    np.testing.assert_allclose(few["distortion"], many["distortion"], rtol=1e-4)  # 150 are summed in float32
+    few, many = (score_images(model, images(6), samples=k, xla="off") for k in (1, 150))
+    np.testing.assert_allclose(few["distortion"], many["distortion"], rtol=1e-5)
 
 
 def test_bits_per_dim_of_each_kind(images):
