@@ -74,8 +74,9 @@ class Option:
         """Return what the option accepts in words: 'a number, or none', with `off` for None."""
         most = {int: LARGEST_INTEGER, float: LARGEST_FLOAT}.get(self.kind, math.inf)
         is_too_large = is_number(received) and most < abs(received) < math.inf
-        texts = "".join([*([f", one with {self.unit} behind it"] * bool(self.unit)), *(f", {w}" for w in self.words)])
-        return KIND_WORDS[self.kind] + f" up to {most}" * is_too_large + texts + f", or {off}" * self.optional
+        texts = [f"one with {self.unit} behind it"] * bool(self.unit) + list(self.words)
+        values = ", ".join([KIND_WORDS[self.kind] + f" up to {most}" * is_too_large, *texts])
+        return values + f", or {off}" * self.optional
 
 
 def is_number(value: Any) -> bool:

@@ -25,9 +25,9 @@ from tfvae.training.run_data import load_run_split
 from tfvae.training.run_folder import Run, open_run
 from tfvae.zoo import index
 from tfvae.zoo.entry_cards import format_entry_card
-from tfvae.zoo.entry_metadata import ENTRY_NAME, METRICS_FILE, summarize_entry
+from tfvae.zoo.entry_metadata import ENTRY_NAME, METRICS_FILE, SAVEDMODEL_FOLDER, summarize_entry
 from tfvae.zoo.measurements import IMAGES, SEED, fingerprint_test_data, load_test_images, measure_entry
-from tfvae.zoo.resolve import SAVEDMODEL_FOLDER, STATE_FILE, ZooEntry
+from tfvae.zoo.resolve import STATE_FILE, ZooEntry
 
 MAX_LABEL_ROWS = 10  # of samples.png
 

@@ -26,6 +26,7 @@ from tfvae.schemas import (
 )
 
 METRICS_FILE = "metrics.json"
+SAVEDMODEL_FOLDER = "saved_model"
 ENTRY_NAME = Text(100, r"[a-z0-9][a-z0-9_-]*", "a name of a-z, 0-9, - and _,")
 BOUND_IMAGES = 200  # test images for the bound on log p(x)
 BOUND_SAMPLES = 50  # draws of z for the bound

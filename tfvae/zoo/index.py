@@ -22,7 +22,7 @@ from tfvae.config import Config, format_flags
 from tfvae.errors import IntegrityError, TfvaeError, UsageError, suggest_name
 from tfvae.runtime import files
 from tfvae.schemas import Anything, MapOf, Text
-from tfvae.zoo.entry_metadata import ENTRY_NAME, METRICS_FILE, SUMMARY, summarize_entry
+from tfvae.zoo.entry_metadata import ENTRY_NAME, METRICS_FILE, SAVEDMODEL_FOLDER, SUMMARY, summarize_entry
 
 PREFIX = "zoo:"
 INDEX_FILE = "index.json"
@@ -211,7 +211,7 @@ def verify_files(name: str) -> VerificationResult:
 
 def find_entry_savedmodel(name: str) -> pathlib.Path:
     """Return the folder of an entry's SavedModel, see `find_entry`."""
-    return find_entry(name) / "saved_model"
+    return find_entry(name) / SAVEDMODEL_FOLDER
 
 
 def split_stages(config: Config, second_stage: bool = False) -> tuple[Config, str | None]:

@@ -21,9 +21,9 @@ from tfvae.safety.savedmodel_check import check_trusted
 from tfvae.training import trainer
 from tfvae.zoo import load
 from tfvae.zoo.entry_cards import matches_card
-from tfvae.zoo.entry_metadata import BOUND_IMAGES, BOUND_SAMPLES, read_metrics
+from tfvae.zoo.entry_metadata import BOUND_IMAGES, BOUND_SAMPLES, SAVEDMODEL_FOLDER, read_metrics
 from tfvae.zoo.index import VerificationResult
-from tfvae.zoo.resolve import SAVEDMODEL_FOLDER, ZooEntry, resolve_model_folder
+from tfvae.zoo.resolve import ZooEntry, resolve_model_folder
 
 IMAGES = 1000  # of the test split
 BATCH = 200  # images at once
@@ -132,7 +132,7 @@ def verify_numbers(folder: pathlib.Path, trusted: bool = False) -> list[Verifica
     config = read_config(folder)
     trust.check_specs(config, {}, trusted)
     if not trusted:
-        check_trusted(resolve_model_folder(folder / "saved_model"))  # whether or not it can be measured
+        check_trusted(resolve_model_folder(folder / SAVEDMODEL_FOLDER))  # whether or not it can be measured
     try:
         data = load_test_images(config)
         expected = read_metrics(folder).get("test_data_sha256")  # entries of 0.1.0 do not say

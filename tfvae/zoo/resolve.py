@@ -21,11 +21,10 @@ from tfvae.training import run_folder
 from tfvae.training.published_model import PublishedModel
 from tfvae.training.run_folder import Run
 from tfvae.zoo import index
-from tfvae.zoo.entry_metadata import METRICS_FILE, read_metrics
+from tfvae.zoo.entry_metadata import METRICS_FILE, SAVEDMODEL_FOLDER, read_metrics
 
 WEIGHTS_FILE = "weights.npz"  # of entries of 0.1.0, whose weights are stored twice
 STATE_FILE = "state.npz"  # what a SavedModel leaves out of a model: steps, multipliers
-SAVEDMODEL_FOLDER = "saved_model"
 
 
 class ZooEntry(PublishedModel):

@@ -179,15 +179,12 @@ class GECO(VAE):
     def training_notes(self, steps: int) -> list[str]:
         """Say where lambda stays as it began, and where the likelihood's scale does."""
         notes = []
-        others, reason = "", ""
+        stays = "lambda stays where it began, so no constraint is enforced, whatever"
         if self.warmup >= steps:
             reason = f"warmup of {self.warmup} steps is not shorter than this training of {steps} steps"
-            others = "multiplier_learning_rate, proportional_gain and decay"
+            notes.append(f"{reason}: {stays} multiplier_learning_rate, proportional_gain and decay say.")
         elif not self.multipliers.learning_rate and not self.multipliers.gain:
-            reason, others = "with multiplier_learning_rate=0", "warmup and decay"
-        if reason:
-            stays = "lambda stays where it began, so no constraint is enforced"
-            notes.append(f"{reason}: {stays}, whatever {others} say.")
+            notes.append(f"with multiplier_learning_rate=0: {stays} warmup and decay say.")
         has_scale = self.likelihood.outputs_per_channel > 1 or self.likelihood.trainable_weights
         if has_scale and not self.trains_log_prob():
             notes.append(
