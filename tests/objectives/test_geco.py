@@ -183,10 +183,38 @@ def test_forecast_follows_its_simulation(schedule):
     found = trace(multipliers, sequence, SCALES)
     shares = np.asarray(learning_rate(np.arange(steps)), np.float64) / 0.01 * np.ones(steps)
     for j, (scale, ceiling) in enumerate(zip(SCALES, (1.5, 300.0, math.inf))):
-        expected = simulate_forecast(sequence[:, j], scale, shares, ceiling)
+        expected = simulate_forecast(sequence[:, j], scale, shares, 3 * ceiling)  # 1500 / 500 steps
         # float32: tau is a sum of up to 500 shares; its last, tiny ones under a cosine do not matter
         np.testing.assert_allclose(found[:, j], expected, rtol=1e-3)
         assert np.ptp(expected) > 0.1
+
+
+@pytest.mark.parametrize("plan_first", [True, False])
+@pytest.mark.parametrize(
+    "steps, starts", [(1500, (2, 90, 1)), (3000, (2, 90, 1)), (500, (18, 100, 1)), (50, (32, 100, 1))]
+)
+def test_a_short_training_starts_higher(plan_first, steps, starts):
+    """By (1500 / steps)^2, up to the ceiling of pixel errors; other constraints have none, and start as they did."""
+    multipliers = make("forecast", ceilings=(50.0, 100.0, math.inf))
+    calls = [lambda: multipliers.on_train_begin(steps), lambda: multipliers.start_at((2.0, 90.0, 1.0))]
+    for call in calls if plan_first else reversed(calls):
+        call()
+    np.testing.assert_allclose(multipliers.values, starts, rtol=1e-6)
+    haste = min(max(1500 / steps, 1), 4)
+    np.testing.assert_allclose(np.exp(multipliers.log_ceilings), [50 * haste, 100 * haste, math.inf], rtol=1e-6)
+    multipliers.update(tf.constant([1.0, 1.0, 1.0]), [1.0, 1.0, 1.0])
+    moved = multipliers.values.numpy()
+    multipliers.on_train_begin(10 * steps)  # a training that is extended goes on where lambda is
+    np.testing.assert_array_equal(multipliers.values, moved)
+
+
+def test_other_controllers_and_a_start_of_ones_own_know_no_haste():
+    """What the user chose stays: initial_multiplier, and the controllers that do not aim at the end."""
+    for name in CONTROLLERS:
+        multipliers = make(name, lam=3.0, ceilings=(50.0,))
+        multipliers.on_train_begin(100)
+        np.testing.assert_allclose(multipliers.values, 3.0, rtol=1e-6)
+        assert (multipliers.haste > 1) == (name == "forecast")
 
 
 def test_average_starts_at_the_first_batch():

@@ -46,6 +46,9 @@ MIN_SLOW_AVERAGE_STEPS = 20
 FORECAST_LIMIT = 0.25  # |e| beyond which the answer grows no further
 MIN_LEFT_SHARE, MIN_LEFT_STEPS, MAX_LEFT_FLOOR = 0.1, 30.0, 1000.0
 RAMP_SHARE = 0.1
+# In a training of fewer steps learning limits the error, and the lambda that is needed in the end is larger: measured
+# at 250 to 780 steps. Haste is how many times it is shorter; lambda starts haste^2 as high, and its ceiling is raised.
+UNHURRIED_STEPS, MAX_HASTE = 1500, 4.0
 PI_RATE, FORECAST_RATE, GAIN = 0.02, 20.0, 6.0
 
 
@@ -190,7 +193,9 @@ class Multipliers(keras.layers.Layer):
         self.learning_rate = default_rate if learning_rate is None else learning_rate
         self.gain = (default_gain or 0.0) if proportional_gain is None else proportional_gain
         self.decay, self.warmup, self.slow_average_steps = decay, int(warmup), SLOW_AVERAGE_STEPS
-        self.log_ceilings = [math.log(ceiling) for ceiling in ceilings]
+        self.unhurried_log_ceilings = [math.log(ceiling) for ceiling in ceilings]
+        self.unhurried_start: Sequence[float] | None = None
+        self.haste = 1.0
         start = keras.initializers.Constant(math.log(initial))
         self._log_values = self.add_weight(name="log_lam", shape=(count,), initializer=start, trainable=False)
         self._average = self.add_weight(name="average", shape=(count,), initializer="zeros", trainable=False)
@@ -214,10 +219,27 @@ class Multipliers(keras.layers.Layer):
         shorter = max(MIN_SLOW_AVERAGE_STEPS, steps // SLOW_AVERAGES_PER_TRAINING)
         self.slow_average_steps = min(SLOW_AVERAGE_STEPS, shorter)
         self.plan = LearningPlan(steps, learning_rate)
+        if self.controller is forecast_controller:
+            self.haste = min(max(UNHURRIED_STEPS / steps, 1.0), MAX_HASTE)
+        if self.unhurried_start is not None and not int(self._updates):
+            self.start_at(self.unhurried_start)
 
     def start_at(self, values: Sequence[float]) -> None:
-        """Set lambda, [J], before the first step."""
-        self._log_values.assign(np.clip(np.log(values), -MAX_LOG_MULTIPLIER, MAX_LOG_MULTIPLIER))
+        """Set lambda, [J], before the first step; a short training begins higher, up to the ceiling that others have.
+
+        Args:
+            values: where lambda starts in a training that is long enough.
+        """
+        self.unhurried_start = values
+        starts, ceilings = np.log(values), np.array(self.unhurried_log_ceilings)
+        room = np.where(np.isfinite(ceilings), np.maximum(ceilings - starts, 0.0), 0.0)
+        starts = starts + np.minimum(2.0 * math.log(self.haste), room)
+        self._log_values.assign(np.clip(starts, -MAX_LOG_MULTIPLIER, MAX_LOG_MULTIPLIER))
+
+    @property
+    def log_ceilings(self) -> list[float]:
+        """Return the log of the value above which each lambda is raised ten times slower."""
+        return [ceiling + math.log(self.haste) for ceiling in self.unhurried_log_ceilings]
 
     def slow_down(self, e: tf.Tensor) -> tf.Tensor:
         """Return the share of a step that is taken, [J]: a tenth where a lambda above its ceiling would grow."""
