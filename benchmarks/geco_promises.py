@@ -53,7 +53,7 @@ def measure_constraints():
         model, means = measure_training_images(run)
         for index, constraint in enumerate(model.constraints):
             suffix = "" if index == 0 else f"_{index + 1}"
-            course = [row[f"lambda{suffix}"] for row in run.metrics()]
+            course = [row[f"lambda{suffix}"] for row in run.rows]
             off = 100 * means[f"constraint{suffix}"] / constraint.scale
             figures = {"violation_percent": off, "lambda": course[-1], "of_its_peak": course[-1] / max(course)}
             rows.append({"constraints": text, "constraint": constraint.text, "kl": means["rate"]} | figures)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tfvae.distributions.terms import Terms as Terms
     from tfvae.evaluation import evaluate as evaluate
     from tfvae.exporting.exporter import export_run as export  # noqa: F401
+    from tfvae.inference.codes import decode as decode
+    from tfvae.inference.codes import encode as encode
     from tfvae.models.vae import VAE as VAE
     from tfvae.objectives.build import build as build
     from tfvae.objectives.geco.constraints import Constraint as Constraint
@@ -44,6 +46,8 @@ _HOMES = {
     "resume": ("tfvae.reports.complete_runs", "resume"),
     "evaluate": ("tfvae.evaluation", "evaluate"),
     "export": ("tfvae.exporting.exporter", "export_run"),
+    "encode": ("tfvae.inference.codes", "encode"),
+    "decode": ("tfvae.inference.codes", "decode"),
     "load": ("tfvae.zoo.load", "load"),
     "choose_kappa": ("tfvae.training.automatic_kappa", "choose_kappa"),
     "compare": ("tfvae.reports.comparison", "compare_runs"),

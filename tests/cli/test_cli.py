@@ -19,7 +19,7 @@ from tfvae.cli import arguments, command_line, parsers
 from tfvae.cli.command_line import main
 from tfvae.config import SETTING_ALIASES, Config
 
-VERB_MODULES = ("training_verbs", "measuring_verbs", "sampling_verbs", "inspection_verbs", "export_verb")
+VERB_MODULES = ("training_verbs", "measuring_verbs", "sampling_verbs", "code_verbs", "inspection_verbs", "export_verb")
 
 TINY = ["--dataset", "digits", "--arch", "mlp:widths=16,latent=4", "--batch-size", "64"]
 
@@ -233,7 +233,7 @@ def test_random_arguments_never_give_a_traceback(here, capsys, monkeypatch):
     junk += ["gaussian:sigma=optimal", "digits", "npz:", "folder:", "-h", "--version", "%s", "{0}", "re<=4"]
     for _ in range(200):
         verb = rng.choice([*parsers.VERBS, "train", "train", "train"])
-        if verb in ("doctor", "data", "runs", "export", "zoo", "experiment"):
+        if verb in ("doctor", "data", "runs", "export", "decode", "zoo", "experiment"):
             argv = [verb, rng.choice(junk), rng.choice(junk), "--no-such-flag"]
         else:
             many = verb in ("train", "sweep")

@@ -45,7 +45,7 @@ def test_old_flags_are_accepted_but_not_shown(capsys):
     [
         ("mpl", ["conv", "mlp"], "mlp"),
         ("tset", ["train", "validation", "test"], "test"),
-        ("encode", VERBS, None),
+        ("embed", VERBS, None),
         ("report", VERBS, None),
         ("evalaute", VERBS, "evaluate"),
         ("second_stage", VERBS, "second-stage"),

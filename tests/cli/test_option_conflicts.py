@@ -22,7 +22,7 @@ def test_own_pictures_and_a_split_are_not_taken_together(verb):
 
 def test_a_count_of_own_pictures_is_heeded(monkeypatch):
     """None stands for all pictures, and for a default number of the split's images."""
-    monkeypatch.setattr(sampling_verbs, "load_pictures", lambda paths, shape: np.zeros((9, *shape)))
+    monkeypatch.setattr(sampling_verbs, "load_own_images", lambda names, run, shape: np.zeros((9, *shape)))
     monkeypatch.setattr(sampling_verbs, "load_split_images", lambda run, split, least, most: most)
     model = argparse.Namespace(image_shape=(2, 2, 1))
 

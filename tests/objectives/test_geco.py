@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import scipy.optimize
 import tensorflow as tf
 
 import tfvae
@@ -381,6 +382,27 @@ def train_digits(spec, seed, steps, **options):
     order = np.random.default_rng(seed).integers(0, 1024, (steps, 64)).astype("int32")
     list(Engine(model, 64).train_blocks(tf.constant(DIGITS), order, count=1))
     return model
+
+
+def test_where_lambda_starts():
+    """Half of -d KL / d target of the linear VAE, by differences over its curve in bits of its own, in any unit."""
+    model = tfvae.build(
+        "geco:constraints=re<=1.2;rmse<=0.15;ncc>=0.9;nll<=50", arch="mlp:widths=8,latent=2", image_shape=(8, 8, 1)
+    )
+    model.calibrate(DIGITS)
+    pixels = DIGITS.reshape(1024, 64)[np.sort(np.random.default_rng(0).permutation(1024)[:1000])] / 255.0
+    spectrum = np.linalg.eigvalsh(np.cov(pixels.T, bias=True))
+    contrast = np.square(pixels - pixels.mean(1, keepdims=True)).sum(1).mean()
+
+    def measure_kl(error):
+        level = scipy.optimize.brentq(lambda level: np.minimum(spectrum, level).sum() - error, 1e-9, spectrum.max())
+        return 0.5 * np.log(np.maximum(spectrum / level, 1)).sum()
+
+    curves = [(lambda re: measure_kl(re), 1.44), (lambda mean: measure_kl(64 * mean), 0.15**2),
+              (lambda r: measure_kl((1 - r**2) * contrast), 0.9)]  # fmt: skip
+    slopes = [(curve(1.001 * x) - curve(0.999 * x)) / (0.002 * x) for curve, x in curves]
+    np.testing.assert_allclose(model.multipliers.values[:3], 0.5 * np.abs(slopes), rtol=1e-3)
+    assert float(model.multipliers.values[3]) == 1
 
 
 @pytest.mark.parametrize("spec, steps, seeds", [

@@ -8,6 +8,7 @@ from tfvae.objectives.geco.water_filling import (
     CURVE_POINTS,
     LEAST_ERROR_SHARE,
     MAX_IMAGES,
+    compute_contrast,
     compute_spectrum,
     find_knee,
     find_linear_optimum,
@@ -48,6 +49,14 @@ def test_spectrum_is_that_of_pca(shape):
     found = compute_spectrum(images)
     np.testing.assert_allclose(found, expected[: len(found)], rtol=1e-8)
     np.testing.assert_allclose(found.sum(), x.var(axis=0).sum(), rtol=1e-8)
+
+
+def test_contrast_is_about_each_image():
+    """Bytes and floats alike; a constant image has none, however bright."""
+    images = np.random.default_rng(3).integers(0, 256, (30, 4, 5, 3)).astype(np.uint8)
+    expected = np.mean([np.sum((x / 255.0 - (x / 255.0).mean()) ** 2) for x in images])
+    np.testing.assert_allclose([compute_contrast(images), compute_contrast(images / 255.0)], expected, rtol=1e-12)
+    assert compute_contrast(np.full((3, 4, 4, 1), 200, np.uint8)) == 0
 
 
 def test_many_images_are_sampled_from_all_over():

@@ -264,7 +264,7 @@ def add_split_or_images(parser: argparse.ArgumentParser) -> None:
     """Add --split and --images, of which one says what images to use."""
     group = parser.add_mutually_exclusive_group()
     add_split(group)
-    text = "use your own pictures, or folders of them, instead of the data set's"
+    text = "use other images: picture files, folders, .npz files, data sets"
     group.add_argument("--images", nargs="+", default=[], metavar="FILE", help=text)
 
 
@@ -292,8 +292,13 @@ def add_condition(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     text = "the class to draw, by number or name, if the model has --condition labels; all: one row for each class"
     group.add_argument("--label", default=None, metavar="CLASS", help=text)
+    add_range(group)
+
+
+def add_range(group: argparse._ActionsContainer) -> None:
+    """Add --beta and --kappa, for models with such a range."""
     for name in ("beta", "kappa"):
-        text = f"the {name} to draw at, if the model has --condition {name}:LOW-HIGH"
+        text = f"the {name} to use, if the model has --condition {name}:LOW-HIGH (default: the middle)"
         group.add_argument(f"--{name}", type=parse_positive_number, default=None, metavar="X", help=text)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import pathlib
 
 PICTURE_SUFFIX = ".png"
+CODE_SUFFIXES = (".csv", ".npz", ".parquet")
+ARRAYS_SUFFIX = ".npz"
 
 
 def check_parent_folder(path: pathlib.Path) -> None:
@@ -53,5 +56,36 @@ def parse_output_folder(text: str) -> str:
         return text
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"Expected a folder. Received: {text}, a file.")
+    check_parent_folder(path)
+    return text
+
+
+def parse_code_path(text: str) -> str:
+    """Return the path of a file of codes that can be written.
+
+    Raises:
+        argparse.ArgumentTypeError: another suffix, Parquet without pyarrow, a folder, or in one that does not exist.
+    """
+    path = pathlib.Path(text)
+    suffix = path.suffix.lower()
+    if suffix not in CODE_SUFFIXES or path.is_dir():
+        raise argparse.ArgumentTypeError(f"Expected a file named {', '.join(CODE_SUFFIXES)}. Received: {text!r}.")
+    if suffix == ".parquet" and not importlib.util.find_spec("pyarrow"):
+        raise argparse.ArgumentTypeError("Expected pyarrow for .parquet. Try  pip install pyarrow,  or write .csv.")
+    check_parent_folder(path)
+    return text
+
+
+def parse_images_path(text: str) -> str:
+    """Return the path of an .npz file, or of a new folder, that can be written.
+
+    Raises:
+        argparse.ArgumentTypeError: another suffix, a folder that exists, or in a folder that does not exist.
+    """
+    path = pathlib.Path(text)
+    if path.suffix.lower() not in ("", ARRAYS_SUFFIX):
+        raise argparse.ArgumentTypeError(f"Expected a folder, or a file named {ARRAYS_SUFFIX}. Received: {text!r}.")
+    if path.exists() and (not path.suffix or path.is_dir()):
+        raise argparse.ArgumentTypeError(f"Expected a folder that does not exist yet. Received: {text}.")
     check_parent_folder(path)
     return text

@@ -18,6 +18,7 @@ from tfvae.cli.flags import (
     add_limit,
     add_output_folder,
     add_picture,
+    add_range,
     add_root,
     add_run,
     add_run_dir,
@@ -28,6 +29,7 @@ from tfvae.cli.flags import (
     parse_positive_number,
 )
 from tfvae.cli.objective_parsers import build_sweep, build_train
+from tfvae.cli.output_paths import parse_code_path, parse_images_path
 from tfvae.cli.server_flags import add_server
 
 
@@ -120,6 +122,32 @@ def build_reconstruct(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "-n --count", None, "reconstruct N images (default: 32 of the split, or all of --images)")
 
 
+def build_encode(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae encode``."""
+    parser.add_argument("run", metavar="MODEL", help=MODEL)
+    text = "picture files, folders, .npz files or data sets (default: the model's own data)"
+    parser.add_argument("images", nargs="*", metavar="IMAGES", help=text)
+    text = "the file to write, .csv, .npz or .parquet (default: codes.csv)"
+    parser.add_argument("-o", "--output", type=parse_code_path, default="codes.csv", metavar="FILE", help=text)
+    add_split(parser)
+    add_limit(parser)
+    add_count(parser, "--draws", 0, "write N draws of each image instead of mean and stddev", least=0)
+    add_count(parser, "--seed", 0, "seed of the draws", least=0)
+    add_range(parser.add_mutually_exclusive_group())
+    add_trust(parser)
+
+
+def build_decode(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae decode``."""
+    parser.add_argument("run", metavar="MODEL", help=MODEL)
+    text = "a file that  tfvae encode  wrote, or any .csv with columns z_0, z_1, ..., or .npz with an array z"
+    parser.add_argument("codes", metavar="CODES", help=text)
+    text = "the folder of PNG files to create, numbered as the codes, or an .npz file (default: decoded)"
+    parser.add_argument("-o", "--output", type=parse_images_path, default="decoded", metavar="DIR", help=text)
+    add_condition(parser)
+    add_trust(parser)
+
+
 def build_traverse(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae traverse``."""
     add_picture(parser, "traversals.png", seed=False)
@@ -188,6 +216,7 @@ class Verb(NamedTuple):
 
 
 TRAINING, SAMPLING = "tfvae.cli.training_verbs", "tfvae.cli.sampling_verbs"
+CODES = "tfvae.cli.code_verbs"
 MEASURING, INSPECTION = "tfvae.cli.measuring_verbs", "tfvae.cli.inspection_verbs"
 
 VERBS = {
@@ -213,6 +242,8 @@ VERBS = {
     "complete": Verb("complete images of which a part is given", build_complete, f"{SAMPLING}:complete"),
     "traverse": Verb("move along one latent dimension at a time", build_traverse, f"{SAMPLING}:traverse"),
     "interpolate": Verb("move from one image to another", build_interpolate, f"{SAMPLING}:interpolate"),
+    "encode": Verb("write the codes of images into a file", build_encode, f"{CODES}:encode"),
+    "decode": Verb("make pictures of a file of codes", build_decode, f"{CODES}:decode"),
     "export": Verb(
         "write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.cli.export_verb:export"
     ),

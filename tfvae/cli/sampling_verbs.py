@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfvae.cli.run_loading import check_model_path, open_trusted_run
-from tfvae.errors import DataError, UsageError
+from tfvae.errors import UsageError
 from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.memory import check_count_fits
 from tfvae.training.run_folder import Run
@@ -43,36 +42,17 @@ def load_split_images(run: Run, split: str, least: int, most: int) -> np.ndarray
     return images
 
 
-def load_pictures(paths: Sequence[str], shape: Sequence[int]) -> np.ndarray:
-    """Return picture files, and all those in folders, cut to squares and resized: uint8 [N, *shape].
+def load_own_images(names: Sequence[str], run: Run, shape: Sequence[int]) -> np.ndarray:
+    """Return the images of picture files, folders, .npz files and data sets, [N, *shape]; see `open_image_input`."""
+    from tfvae.datasets.image_inputs import open_image_input, read_all
 
-    Raises:
-        UsageError: the model's images are not square, or neither grey nor RGB.
-        DataError: a file that is no picture.
-    """
-    from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, describe_damage, open_picture
-    from tfvae.datasets.picture_folders import list_pictures
-
-    height, width, channels = shape
-    if height != width or channels not in (1, 3):
-        raise UsageError(f"Expected a model of square grey or RGB images. Received: {list(shape)}.")
-    images = []
-    folders = [list_pictures(path)[0] if path.is_dir() else [path] for path in map(pathlib.Path, paths)]
-    check_count_fits(sum(map(len, folders)), shape, "pictures")
-    for file in itertools.chain(*folders):
-        try:
-            with open(file, "rb") as handle:
-                picture = open_picture(handle, channels)
-                images.append(convert_to_array(crop_centre_square(picture, height)))
-        except Exception as error:  # Pillow raises almost anything on damaged bytes
-            raise DataError(f"Expected {file} to be a picture. Received: {describe_damage(error)}.") from None
-    return np.stack(images)
+    return read_all([open_image_input(name, shape, raw_dir=run.config.raw_dir or "") for name in names])
 
 
 def load_images(args: argparse.Namespace, run: Run, model: VAE, most: int | None, default: int) -> np.ndarray:
     """Return the first `most` pictures of --images, or images of the split; None: all pictures, `default` images."""
     if args.images:
-        return load_pictures(args.images, model.image_shape)[:most]
+        return load_own_images(args.images, run, model.image_shape)[:most]
     return load_split_images(run, args.split, 1, most or default)
 
 
@@ -106,7 +86,7 @@ def read_condition(args: argparse.Namespace, model: Any) -> tuple[dict[str, Any]
     Raises:
         UsageError: the model has another condition, or the value is out of its range or means no class.
     """
-    flags = {"labels": args.label, "beta": args.beta, "kappa": args.kappa}
+    flags = {"labels": getattr(args, "label", None), "beta": args.beta, "kappa": args.kappa}
     given = {name: value for name, value in flags.items() if value is not None}
     if not given:
         return {}, None

@@ -29,7 +29,7 @@ def make_npz_source(rest: str) -> Source:
         DataError: the file is missing, is no archive, or holds no images.
     """
     path = pathlib.Path(split_path("npz", rest)[0])
-    keys = _list_keys(path)
+    keys = list_keys(path)
     images_key = next((key for key in IMAGE_KEYS if key in keys), None)
     if images_key is None:
         raise DataError(
@@ -46,10 +46,10 @@ def make_npz_source(rest: str) -> Source:
     def read(part: str) -> Arrays:
         images_key, labels_key = part_keys[part]
         _check_same_shape(path, [key for key, _ in part_keys.values()])
-        images = convert_to_bytes(_read_member(path, images_key), f"{images_key} in {path}")
+        images = convert_to_bytes(read_member(path, images_key), f"{images_key} in {path}")
         if labels_key is None:
             return images, np.zeros(len(images), np.int64)
-        return images, check_labels(_read_member(path, labels_key), len(images), f"{labels_key} in {path}")
+        return images, check_labels(read_member(path, labels_key), len(images), f"{labels_key} in {path}")
 
     unlabelled_parts = tuple(part for part, (_, labels_key) in part_keys.items() if labels_key is None)
     return Source(tuple(part_keys), read, f"arrays in {path}", unlabelled_parts=unlabelled_parts)
@@ -80,7 +80,7 @@ def _describe_other_file(path: pathlib.Path) -> str:
     return ""
 
 
-def _list_keys(path: pathlib.Path) -> set[str]:
+def list_keys(path: pathlib.Path) -> set[str]:
     """List the names of the arrays in an npz archive."""
     try:
         description = _describe_other_file(path)
@@ -121,7 +121,7 @@ def _read_image_shape(path: pathlib.Path, key: str) -> tuple[int, ...] | None:
     return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
 
 
-def _read_member(path: pathlib.Path, key: str) -> np.ndarray:
+def read_member(path: pathlib.Path, key: str) -> np.ndarray:
     """Read one array of an npz archive."""
     try:
         with _open_archive(path) as archive:

@@ -10,7 +10,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import platformdirs
@@ -105,8 +105,9 @@ def is_locked(folder: PathLike) -> bool:
         return False
 
 
-def write_bytes(path: PathLike, data: bytes) -> None:
-    """Replace the file at `path` in one step.
+@contextlib.contextmanager
+def open_replacement(path: PathLike) -> Iterator[BinaryIO]:
+    """Open a new file for what shall replace the one at `path`, in one step when the block ends without an error.
 
     Raises:
         StorageError: it cannot be written; what was there stays.
@@ -116,12 +117,22 @@ def write_bytes(path: PathLike, data: bytes) -> None:
     with translate_os_errors(path):
         try:
             with open(beside, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: PathLike, data: bytes) -> None:
+    """Replace the file at `path` in one step.
+
+    Raises:
+        StorageError: it cannot be written; what was there stays.
+    """
+    with open_replacement(path) as file:
+        file.write(data)
 
 
 def write_json(path: PathLike, value: Any) -> None:

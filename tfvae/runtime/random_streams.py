@@ -45,6 +45,7 @@ class SeedWord(enum.IntEnum):
     """Second words of a seed (seed, word): draws that stay apart from those of a user's own (seed, 0)."""
 
     RATE_DISTORTION_CURVE = 3
+    CODES = 5
     SAMPLE_METRICS = 17
 
 

@@ -50,8 +50,8 @@ class KappaConditionedGECO(GECO):
         self.knots = [self.condition.low * ratio ** (i / (KNOT_COUNT - 1)) for i in range(KNOT_COUNT)]
         return [(kappa**2, True) for kappa in self.knots]
 
-    def starting_multipliers(self, spectrum: np.ndarray) -> list[float]:
-        """Return where lambda starts at each knot, given the variances of the images' principal components."""
+    def starting_multipliers(self, spectrum: np.ndarray, contrast: float) -> list[float]:
+        """Return where lambda starts at each knot, see `GECO.starting_multipliers`."""
         return [0.5 * find_linear_optimum(spectrum, kappa**2)[0] for kappa in self.knots]
 
     def knot_weights(self, kappa: tf.Tensor) -> tf.Tensor:

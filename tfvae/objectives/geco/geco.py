@@ -29,7 +29,7 @@ from tfvae.objectives.geco.constraints import (
     stack_violations,
 )
 from tfvae.objectives.geco.controllers import Multipliers
-from tfvae.objectives.geco.water_filling import compute_spectrum, find_linear_optimum
+from tfvae.objectives.geco.water_filling import compute_contrast, compute_spectrum, find_linear_optimum
 from tfvae.option_values import check_option
 
 
@@ -165,16 +165,30 @@ class GECO(VAE):
             return
         spectrum = compute_spectrum(images)
         if len(spectrum):  # else all images are the same
-            self.multipliers.start_at(self.starting_multipliers(spectrum))
+            self.multipliers.start_at(self.starting_multipliers(spectrum, compute_contrast(images)))
 
-    def starting_multipliers(self, spectrum: np.ndarray) -> list[float]:
-        """Return where each lambda starts: at 1, unless the variances of the images' principal components tell."""
-        pixels = math.prod(self.image_shape)
-        units = {sq_err: 1, mean_sq_err: pixels}  # how many times a limited quantity is contained in the squared error
-        return [
-            0.5 * units[c.fn] * find_linear_optimum(spectrum, units[c.fn] * c.target)[0] if c.fn in units else 1.0
-            for c in self.constraints
-        ]
+    def starting_multipliers(self, spectrum: np.ndarray, contrast: float) -> list[float]:
+        """Return where each lambda starts: at 1, unless the images tell.
+
+        Args:
+            spectrum: variances of their principal components.
+            contrast: mean squared deviation of an image from its own mean, summed over pixels.
+        """
+        return [self._starting_multiplier(constraint, spectrum, contrast) for constraint in self.constraints]
+
+    def _starting_multiplier(self, constraint: Constraint, spectrum: np.ndarray, contrast: float) -> float:
+        """Return lambda of one constraint: half that of the linear VAE with the squared error E that is its target.
+
+        A quantity that is E / u has the multiplier u lambda_E. Of images of contrast s^2, whose reconstructions leave
+        E, the cross-correlation is r = sqrt(1 - E / s^2), so dE = -2 r s^2 dr, and its multiplier is 2 r s^2 lambda_E.
+        """
+        error, factor = 0.0, 1.0
+        if constraint.fn in (sq_err, mean_sq_err):
+            factor = math.prod(self.image_shape) if constraint.fn is mean_sq_err else 1.0
+            error = factor * constraint.target
+        elif constraint.fn is ncc and constraint.target > 0:
+            error, factor = (1.0 - constraint.target**2) * contrast, 2.0 * constraint.target * contrast
+        return 0.5 * factor * find_linear_optimum(spectrum, error)[0] if error > 0 else 1.0
 
     def training_notes(self, steps: int) -> list[str]:
         """Say where lambda stays as it began, and where the likelihood's scale does."""

@@ -7,6 +7,8 @@ theorem 10.3.3; Lucas et al., 2019, arXiv 1911.02469). The d_i add up to the squ
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 MAX_IMAGES = 1000  # from which the variances are computed
@@ -22,13 +24,23 @@ def compute_spectrum(images: np.ndarray) -> np.ndarray:
     Args:
         images: [N, ...] bytes, or floats in [0, 1]; of more than 1,000 a sample is taken.
     """
-    rows = np.random.default_rng(0).permutation(len(images))[:MAX_IMAGES]
-    x = images[np.sort(rows)].reshape(len(rows), -1)
-    x = x / 255.0 if x.dtype == np.uint8 else x.astype(np.float64)
+    x = _take_pixels(images)
     x -= x.mean(axis=0)
     products = x @ x.T if x.shape[0] < x.shape[1] else x.T @ x  # the same eigenvalues but for zeros
     spectrum = np.linalg.eigvalsh(products)[::-1] / len(x)
     return spectrum[spectrum > SMALLEST_SHARE * spectrum[0]]
+
+
+def compute_contrast(images: np.ndarray) -> float:
+    """Return the mean squared deviation of images from their own mean pixels, summed over pixels; see above."""
+    return float(_take_pixels(images).var(axis=1).mean() * math.prod(images.shape[1:]))
+
+
+def _take_pixels(images: np.ndarray) -> np.ndarray:
+    """Return a sample of images as float64 [n, pixels] in [0, 1]."""
+    rows = np.random.default_rng(0).permutation(len(images))[:MAX_IMAGES]
+    x = images[np.sort(rows)].reshape(len(rows), -1)
+    return x / 255.0 if x.dtype == np.uint8 else x.astype(np.float64)
 
 
 def find_linear_optimum(spectrum: np.ndarray, squared_error: float) -> tuple[float, float]:
