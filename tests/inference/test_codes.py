@@ -115,12 +115,15 @@ def test_columns_of_the_table(run, pictures, tmp_path, monkeypatch):
     assert [(row["file"], row["draw"]) for row in read_csv("draws.csv")] == [(f, d) for f in "012" for d in "01"]
 
 
-def test_labels_and_ranges_are_heeded(tmp_path):
-    """A model told the label is told that of the data; one told kappa sees the one asked for."""
+def test_labels_and_ranges_are_heeded(tmp_path, pictures):
+    """A model told the label is told that of the data, not of a folder; one told kappa sees the one asked for."""
     told = trainer.train(root=tmp_path, objective="elbo", arch=ARCH, condition="labels", **SETTINGS)
     images, labels = tfvae.datasets.load("digits", "test", limit=9)
     model = trainer.load_run(told)
     np.testing.assert_allclose(tfvae.encode(told, limit=9).mean, model.encode(images, labels)[0], rtol=1e-5, atol=1e-6)
+    folder, files = pictures
+    unknown = model.encode(files[[0, 2, 4, 6]])[0]
+    np.testing.assert_allclose(tfvae.encode(told, str(folder)).mean[:4], unknown, rtol=1e-5, atol=1e-6)
     spread = trainer.train(root=tmp_path, objective="geco", arch=ARCH, condition="kappa:1-3", **SETTINGS)
     model = trainer.load_run(spread)
     found = tfvae.encode(spread, images, condition=1.5).mean

@@ -21,11 +21,13 @@ class ImageInput(NamedTuple):
     Attributes:
         names: of each the path of its file, or its number in the data set.
         labels: [N] int64; None where nothing tells them.
+        has_classes: whether the labels are classes of a data set, not numbers of sub-folders.
         read: (start, stop) -> these images, [stop - start, H, W, C], bytes or floats in [0, 1].
     """
 
     names: list[str]
     labels: np.ndarray | None
+    has_classes: bool
     read: Callable[[int, int], np.ndarray]
 
 
@@ -70,7 +72,8 @@ def wrap_arrays(images: np.ndarray, labels: np.ndarray | None, shape: Sequence[i
             f"Expected images of the shape {tuple(shape)} that the model was trained on. Received: {name} of "
             f"{images.shape[1:]}. An option of its name resizes a published set:  mnist:size={shape[0]}"
         )
-    return ImageInput([str(number) for number in range(len(images))], labels, lambda start, stop: images[start:stop])
+    names = [str(number) for number in range(len(images))]
+    return ImageInput(names, labels, labels is not None, lambda start, stop: images[start:stop])
 
 
 def _list_files(paths: Sequence[pathlib.Path], labels: np.ndarray | None, shape: Sequence[int]) -> ImageInput:
@@ -81,7 +84,7 @@ def _list_files(paths: Sequence[pathlib.Path], labels: np.ndarray | None, shape:
     def read(start: int, stop: int) -> np.ndarray:
         return np.stack([read_picture(path, shape) for path in paths[start:stop]])
 
-    return ImageInput([str(path) for path in paths], labels, read)
+    return ImageInput([str(path) for path in paths], labels, False, read)
 
 
 def read_picture(path: pathlib.Path, shape: Sequence[int]) -> np.ndarray:
@@ -101,15 +104,12 @@ def read_picture(path: pathlib.Path, shape: Sequence[int]) -> np.ndarray:
         raise DataError(f"Expected {path} to be a picture. Received: {describe_damage(error)}.") from None
 
 
-def iterate_batches(
-    inputs: Sequence[ImageInput], size: int
-) -> Iterator[tuple[list[str], np.ndarray, np.ndarray | None]]:
-    """Yield (names, images, labels) of at most `size` images of one input after the other."""
-    for images in inputs:
-        for start in range(0, len(images.names), size):
-            stop = min(start + size, len(images.names))
-            labels = None if images.labels is None else images.labels[start:stop]
-            yield images.names[start:stop], images.read(start, stop), labels
+def iterate_batches(images: ImageInput, size: int) -> Iterator[tuple[list[str], np.ndarray, np.ndarray | None]]:
+    """Yield (names, images, labels) of at most `size` images at a time."""
+    for start in range(0, len(images.names), size):
+        stop = min(start + size, len(images.names))
+        labels = None if images.labels is None else images.labels[start:stop]
+        yield images.names[start:stop], images.read(start, stop), labels
 
 
 def count_images(inputs: Sequence[ImageInput]) -> int:

@@ -122,11 +122,12 @@ def iterate_codes(
     check_option(draws >= 0, "draws", ">= 0", draws)
     knows_labels = model.condition is not None and model.condition.uses_labels
     encode_batch = tf.function(model.encode, autograph=False, reduce_retracing=True)
-    for index, (names, images, labels) in enumerate(iterate_batches(inputs, IMAGES_AT_ONCE)):
-        given = labels if knows_labels and condition is None else condition
+    batches = ((part, *batch) for part in inputs for batch in iterate_batches(part, IMAGES_AT_ONCE))
+    for index, (part, names, images, labels) in enumerate(batches):
+        given = labels if condition is None and knows_labels and part.has_classes else condition
         if given is not None and model.condition is not None:
             model.condition.check_values(given)  # a compiled program cannot look at them
-        mean, stddev = (part.numpy() for part in encode_batch(images, given))
+        mean, stddev = (array.numpy() for array in encode_batch(images, given))
         drawn = None
         if draws:
             stream = random_streams.fold_in((seed, SeedWord.CODES), index)
