@@ -9,6 +9,7 @@ from PIL import Image
 import tfvae
 from tfvae.cli.command_line import main
 from tfvae.errors import DataError, UsageError
+from tfvae.inference import code_files
 from tfvae.inference import codes as codes_module
 from tfvae.training import trainer
 
@@ -115,8 +116,28 @@ def test_columns_of_the_table(run, pictures, tmp_path, monkeypatch):
     assert [(row["file"], row["draw"]) for row in read_csv("draws.csv")] == [(f, d) for f in "012" for d in "01"]
 
 
-def test_labels_and_ranges_are_heeded(tmp_path, pictures):
-    """A model told the label is told that of the data, not of a folder; one told kappa sees the one asked for."""
+@pytest.mark.parametrize("draws", [0, 2])
+def test_parquet_holds_the_table(run, pictures, draws, tmp_path, monkeypatch):
+    """Where pyarrow is installed: the columns of the CSV file with the numbers to the bit, written in several parts."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(codes_module, "IMAGES_AT_ONCE", 3)
+    path = tmp_path / "codes.parquet"
+    assert main(["encode", str(run.path), str(pictures[0]), "-o", str(path), "--draws", str(draws)]) == 0
+    expected = code_files.make_table(tfvae.encode(run, str(pictures[0]), draws=draws))
+    table = parquet.read_table(path)
+    assert table.column_names == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(table[name].to_numpy(zero_copy_only=False), values)
+
+
+def test_parquet_needs_pyarrow(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tfvae.cli.output_paths.importlib.util.find_spec", lambda name: None)
+    assert main(["encode", str(run.path), "-o", str(tmp_path / "codes.parquet")]) == 2
+    assert "pip install pyarrow" in capsys.readouterr().err
+
+
+def test_labels_are_heeded(tmp_path, pictures):
+    """A model told the label is told that of the data, not of a folder."""
     told = trainer.train(root=tmp_path, objective="elbo", arch=ARCH, condition="labels", **SETTINGS)
     images, labels = tfvae.datasets.load("digits", "test", limit=9)
     model = trainer.load_run(told)
@@ -124,6 +145,12 @@ def test_labels_and_ranges_are_heeded(tmp_path, pictures):
     folder, files = pictures
     unknown = model.encode(files[[0, 2, 4, 6]])[0]
     np.testing.assert_allclose(tfvae.encode(told, str(folder)).mean[:4], unknown, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_ranges_are_heeded(tmp_path):
+    """A model told kappa sees the one asked for, in both directions."""
+    images, _ = tfvae.datasets.load("digits", "test", limit=9)
     spread = trainer.train(root=tmp_path, objective="geco", arch=ARCH, condition="kappa:1-3", **SETTINGS)
     model = trainer.load_run(spread)
     found = tfvae.encode(spread, images, condition=1.5).mean
