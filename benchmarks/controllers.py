@@ -62,6 +62,7 @@ UNREACHABLE = {
     "fashion-2.2": FASHION | {"kappa": 2.2, "epochs": 20},
     "mnist-1.5": MNIST | {"kappa": 1.5, "epochs": 20},
 }
+ALL_SETTINGS = SETTINGS | FULL_SETTINGS | UNREACHABLE
 FIGURES = ("miss_percent", "kl", "kl_ratio", "lambda", "peak_ratio", "said_at")
 COLUMNS = ("setting", "kappa", "controller", "seed", *FIGURES)
 SUMMARY_COLUMNS = (
@@ -129,7 +130,7 @@ def run_row(path, rows, name, controller, seed, multiplier=None):
     for row in rows:
         if (row["setting"], row["controller"], row["seed"]) == (name, shown, seed):
             return row
-    setting = (SETTINGS | FULL_SETTINGS | UNREACHABLE)[name]
+    setting = ALL_SETTINGS[name]
     figures = train(setting, "log" if multiplier else controller, seed, multiplier)
     row = {"setting": name, "kappa": setting["kappa"], "controller": shown, "seed": float(seed)} | figures
     with path.open("a", newline="") as file:
@@ -150,26 +151,29 @@ def find_fixed(rows, name):
 def run_setting(path, rows, name, controllers, seeds, with_fixed=True):
     """Run all controllers on one setting, then the beta-VAEs that they are measured by."""
     if name in UNREACHABLE:
-        controllers = ["forecast"]
+        controllers, with_fixed = ["forecast"], False
     found = [run_row(path, rows, name, controller, seed) for controller in controllers for seed in seeds]
-    if name in UNREACHABLE or not with_fixed:
+    if not with_fixed:
         return
     for wanted in (found[0]["lambda"] * factor for factor in AROUND):
         if all(abs(math.log(row["lambda"] / wanted)) > NEAR_ENOUGH for row in find_fixed(rows, name)):
             run_row(path, rows, name, "log", seeds[0], float(f"{wanted:.4g}"))
 
 
+def compute_error(row):
+    """Return the error at the end of a row's training, in the unit of kappa."""
+    return row["kappa"] * (1 + row["miss_percent"] / 100)
+
+
 def measure_by_fixed(rows):
     """Return the rows of the controllers, in the order of the settings, with their KL over the beta-VAEs'."""
     results = []
-    for name, setting in (SETTINGS | FULL_SETTINGS | UNREACHABLE).items():
-        errors = {id(row): setting["kappa"] * (1 + row["miss_percent"] / 100) for row in rows if row["setting"] == name}
-        fixed = find_fixed(rows, name)
-        curve = [(errors[id(row)], row["kl"]) for row in fixed]
+    for name in ALL_SETTINGS:
+        curve = [(compute_error(row), row["kl"]) for row in find_fixed(rows, name)]
         results += [
-            row | {"kl_ratio": row["kl"] / interpolate_kl(curve, errors[id(row)])}
+            row | {"kl_ratio": row["kl"] / interpolate_kl(curve, compute_error(row))}
             for row in rows
-            if id(row) in errors and row not in fixed
+            if row["setting"] == name and not row["controller"].startswith("fixed")
         ]
     return results
 
