@@ -8,6 +8,7 @@ from PIL import Image
 
 import tfvae
 from tfvae.cli.command_line import main
+from tfvae.cli.output_paths import CODE_SUFFIXES
 from tfvae.errors import DataError, UsageError
 from tfvae.inference import code_files
 from tfvae.inference import codes as codes_module
@@ -148,6 +149,25 @@ def test_labels_are_heeded(tmp_path, pictures):
 
 
 @pytest.mark.slow
+def test_images_without_labels_get_none(tmp_path):
+    """A data set's images whose labels nobody knows are not of class 0: nothing is written, no condition is given."""
+    images, labels = tfvae.datasets.load("digits", limit=64)
+    np.savez(tmp_path / "plain.npz", images=images)
+    np.savez(tmp_path / "labelled.npz", images=images, labels=labels)
+    plain, labelled = str(tmp_path / "plain.npz"), str(tmp_path / "labelled.npz")
+    told = trainer.train(root=tmp_path, objective="elbo", arch=ARCH, condition="labels", **SETTINGS)
+    own = trainer.train(root=tmp_path, objective="elbo", arch=ARCH, **SETTINGS | {"dataset": f"npz:{plain}"})
+    for model, given in ((told, [plain]), (own, ()), (own, [plain])):
+        assert tfvae.encode(model, given, split="train").labels is None
+    unknown = tfvae.encode(told, [plain], split="train").mean
+    np.testing.assert_allclose(unknown, trainer.load_run(told).encode(images[: len(unknown)])[0], rtol=1e-5, atol=1e-5)
+    assert np.abs(unknown - tfvae.encode(told, [labelled], split="train").mean).max() > 1e-3
+
+
+def test_the_files_that_the_command_line_takes_can_be_written():
+    assert tuple(code_files.WRITERS) == CODE_SUFFIXES
+
+
 def test_ranges_are_heeded(tmp_path):
     """A model told kappa sees the one asked for, in both directions."""
     images, _ = tfvae.datasets.load("digits", "test", limit=9)

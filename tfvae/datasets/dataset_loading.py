@@ -73,6 +73,18 @@ def load(
     return images, labels
 
 
+def has_labels(name: str, split: str, raw_dir: str = "") -> bool:
+    """Tell whether the images of a split have labels; where they have none, `load` returns zeros.
+
+    Args:
+        name: as for `load`.
+        split: 'train', 'validation' or 'test'.
+        raw_dir: folder with original files, looked into before TFVAE_RAW_DIR.
+    """
+    source = find_source(name, raw_dir)
+    return splits.select_part(split, source.parts) not in source.unlabelled_parts
+
+
 def class_names(name: str, raw_dir: str = "") -> tuple[str, ...]:
     """Return the name of each label from 0: of a folder's sub-folders, or of a known data set; () where there are none.
 

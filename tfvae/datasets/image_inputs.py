@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfvae.datasets.dataset_loading import load
+from tfvae.datasets.dataset_loading import has_labels, load
 from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, describe_damage, open_picture
 from tfvae.datasets.picture_folders import SUFFIXES, list_pictures
 from tfvae.errors import DataError, UsageError
@@ -57,8 +57,9 @@ def open_image_input(
         return _list_files([path], None, shape)
     if not path.exists() and (path.suffix.lower() in (*SUFFIXES, ".npz") or path.is_absolute()) and ":" not in name:
         raise DataError(f"Expected pictures, an .npz file or a data set. Received: {name}, which does not exist.")
-    images, labels = load(f"npz:{name}" if path.is_file() else name, split, raw_dir=raw_dir, limit=limit)
-    return wrap_arrays(images, labels, shape, name)
+    dataset = f"npz:{name}" if path.is_file() else name
+    images, labels = load(dataset, split, raw_dir=raw_dir, limit=limit)
+    return wrap_arrays(images, labels if has_labels(dataset, split, raw_dir) else None, shape, name)
 
 
 def wrap_arrays(images: np.ndarray, labels: np.ndarray | None, shape: Sequence[int], name: str) -> ImageInput:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfvae.datasets.dataset_loading import has_labels
 from tfvae.datasets.image_inputs import ImageInput, count_images, iterate_batches, open_image_input, wrap_arrays
 from tfvae.datasets.splits import SPLITS
 from tfvae.errors import UsageError, describe_unknown
@@ -108,10 +109,11 @@ def open_inputs(run: Run, images: Any, split: str, limit: int) -> list[ImageInpu
     if isinstance(images, np.ndarray):
         return [wrap_arrays(images[: limit or None], None, run.image_shape, "an array")]
     names = [images] if isinstance(images, str) else [str(name) for name in images]
-    if not names:
-        own, labels = load_run_split(run, split)
-        return [wrap_arrays(own[: limit or None], labels[: limit or None], run.image_shape, run.config.dataset)]
     raw_dir = run.config.raw_dir or ""
+    if not names:
+        own, zeros_or_labels = load_run_split(run, split)
+        labels = zeros_or_labels[: limit or None] if has_labels(run.config.dataset, split, raw_dir) else None
+        return [wrap_arrays(own[: limit or None], labels, run.image_shape, run.config.dataset)]
     return [open_image_input(name, run.image_shape, split=split, raw_dir=raw_dir, limit=limit) for name in names]
 
 
