@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import pathlib
 import signal
 
 import numpy as np
@@ -127,7 +128,8 @@ def test_numbers_that_json_does_not_know_become_null():
 
 @pytest.mark.parametrize("argv", [["sample", "-n", "9", "--seed", "1"], ["reconstruct", "-n", "5"],
                                   ["reconstruct", "--images", "own"], ["traverse", "--dims", "3"],
-                                  ["interpolate", "--rows", "2", "--steps", "4"]], ids=" ".join)  # fmt: skip
+                                  ["interpolate", "--rows", "2", "--steps", "4"],
+                                  ["interpolate", "--images", "own/a.png", "own/b.jpg"]], ids=" ".join)  # fmt: skip
 def test_pictures_of_a_run(argv, trained, here, capsys):
     for name in ("own", "out"):
         (here / name).mkdir()
@@ -145,6 +147,27 @@ def test_pictures_repeat_with_their_seed(trained, here, capsys):
     assert a == b != c
     fails_with = main(["reconstruct", str(trained), "--images", "missing.png"])
     assert fails_with == 3
+
+
+def test_samples_in_a_picture_each(trained, here, capsys):
+    """They are those of the grid, in its order."""
+    sampling = ["sample", str(trained), "-n", "3", "--seed", "1"]
+    assert main([*sampling, "--separate", "each"]) == main([*sampling, "--separate", "all.npz"]) == 0
+    with np.load("all.npz") as arrays:
+        images = arrays["images"]
+    assert sorted(path.name for path in pathlib.Path("each").glob("*.png")) == [
+        "000000.png",
+        "000001.png",
+        "000002.png",
+    ]
+    for number in range(3):
+        pixels = np.asarray(Image.open(f"each/00000{number}.png"), np.float32)
+        np.testing.assert_allclose(pixels / 255, images[number, ..., 0], atol=0.51 / 255)
+    capsys.readouterr()
+    assert main([*sampling, "--separate", "more", "-o", "grid.png"]) == 2
+    assert "Received: both" in capsys.readouterr().err and not pathlib.Path("more").exists()
+    assert main(["interpolate", str(trained), "--images", "each/000000.png"]) == 2
+    assert "at least 2 images" in capsys.readouterr().err
 
 
 def test_runs_and_doctor_look_without_touching(trained, capsys, monkeypatch):

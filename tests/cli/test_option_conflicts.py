@@ -13,7 +13,7 @@ from tfvae.cli.arguments import parse_arguments
 from tfvae.errors import UsageError
 
 
-@pytest.mark.parametrize("verb", ["reconstruct", "complete"])
+@pytest.mark.parametrize("verb", ["reconstruct", "complete", "interpolate"])
 def test_own_pictures_and_a_split_are_not_taken_together(verb):
     with pytest.raises(UsageError, match="--split.*--images|--images.*--split"):
         parse_arguments([verb, "run", "--images", "a.png", "--split", "train"])

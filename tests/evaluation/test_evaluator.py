@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.errors import UsageError
+from tfvae.errors import DataError, UsageError
 from tfvae.evaluation import EVALUATION_VERSION, evaluate, rate_distortion_curve
 from tfvae.evaluation.bounds import BatchScorer
+from tfvae.training import run_data
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,37 @@ def test_a_run_and_its_path_give_the_same(train_run):
         evaluate(run, split="tset")
     with pytest.raises(UsageError, match="Received: none"):
         evaluate(run, split="validation")
+
+
+def test_other_images_than_the_runs(train_run, tmp_path):
+    """An .npz of the run's own images gets the numbers of those images, noise those of noise."""
+    run = train_run(xla="off")
+    images, labels = tfvae.datasets.load("digits", "test", limit=30)
+    noise = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+    for name, pixels in (("own", images), ("noise", noise)):
+        np.savez(tmp_path / f"{name}.npz", images=pixels, labels=labels)
+    own = evaluate(run, samples=3, limit=30)
+    same = evaluate(run, samples=3, limit=30, dataset=str(tmp_path / "own.npz"))
+    other = evaluate(run, samples=3, dataset=str(tmp_path / "noise.npz"))
+    assert same.pop("dataset").endswith("own.npz") and other["images"] == 30
+    assert {**own, "seconds": 0} == {**same, "seconds": 0}
+    assert abs(other["sq_err"] - 64 / 12) < 1 < own["sq_err"] - 64 / 12  # a decoder of greys, an epoch old; var U(0, 1)
+    with pytest.raises(UsageError, match=r"shape \(8, 8, 1\)"):
+        evaluate(run, dataset="square")
+
+
+def test_other_images_are_binarised_and_labelled_as_the_models(train_run, tmp_path):
+    images, labels = tfvae.datasets.load("digits", "test", limit=30)
+    np.savez(tmp_path / "plain.npz", images=images)
+    run = train_run(xla="off", binarize="static")
+    found, own = (
+        run_data.load_other_split(run, name, "test", 30)[0] for name in (str(tmp_path / "plain.npz"), "digits")
+    )
+    assert set(np.unique(found)) == set(np.unique(own)) == {0, 255}
+    assert abs(found.mean() - images.mean()) < 5 * 0.5 * 255 / np.sqrt(images.size)  # a false alarm in 1e6 runs
+    told = train_run(xla="off", condition="labels")
+    with pytest.raises(DataError, match="without labels"):
+        evaluate(told, dataset=str(tmp_path / "plain.npz"))
 
 
 def test_evaluation_honours_the_runs_xla(train_run, compiled_with_xla, tiny):

@@ -25,7 +25,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from tfvae.evaluation import evaluate as evaluate_run
     from tfvae.evaluation.metric_tables import format_metrics
 
-    names = ("split", "samples", "limit", "seed", "pictures", "extractor", "trust")
+    names = ("split", "samples", "limit", "seed", "pictures", "extractor", "trust", "dataset")
     settings = {name: getattr(args, name) for name in names}
     metrics = to_json_value(evaluate_run(run, **settings, say=make_reporter().line))
     if args.json:

@@ -68,6 +68,8 @@ def build_second_stage(parser: argparse.ArgumentParser) -> None:
 def build_evaluate(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae evaluate``."""
     add_run(parser)
+    text = "measure other images: a data set, a folder, a picture or .npz file (default: the model's own data)"
+    parser.add_argument("--dataset", default="", metavar="NAME", help=text)
     add_split(parser)
     add_count(parser, "--pictures", 0, "also compare N samples with the split's images", least=0)
     text = (
@@ -84,6 +86,8 @@ def build_evaluate(parser: argparse.ArgumentParser) -> None:
 def build_sample(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae sample``."""
     add_picture(parser, "samples.png")
+    text = "write one picture for each image instead: a folder of PNG files to create, or an .npz file"
+    parser.add_argument("--separate", type=parse_images_path, default=None, metavar="DIR", help=text)
     add_count(parser, "-n --count", 64, "draw N images")
     add_condition(parser)
     add_temperature(parser)
@@ -162,8 +166,8 @@ def build_traverse(parser: argparse.ArgumentParser) -> None:
 def build_interpolate(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae interpolate``."""
     add_picture(parser, "interpolations.png", seed=False)
-    add_split(parser)
-    add_count(parser, "--rows", 8, "connect N pairs of images")
+    add_split_or_images(parser)
+    add_count(parser, "--rows", None, "connect N pairs of images (default: 8 of the split, or all of --images)")
     add_count(parser, "--steps", 9, "draw N images in each row", least=2)
 
 

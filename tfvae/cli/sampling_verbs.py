@@ -49,11 +49,20 @@ def load_own_images(names: Sequence[str], run: Run, shape: Sequence[int]) -> np.
     return read_all([open_image_input(name, shape, raw_dir=run.config.raw_dir or "") for name in names])
 
 
-def load_images(args: argparse.Namespace, run: Run, model: VAE, most: int | None, default: int) -> np.ndarray:
-    """Return the first `most` pictures of --images, or images of the split; None: all pictures, `default` images."""
-    if args.images:
-        return load_own_images(args.images, run, model.image_shape)[:most]
-    return load_split_images(run, args.split, 1, most or default)
+def load_images(
+    args: argparse.Namespace, run: Run, model: VAE, most: int | None, default: int, least: int = 1
+) -> np.ndarray:
+    """Return the first `most` pictures of --images, or images of the split; None: all pictures, `default` images.
+
+    Raises:
+        UsageError: there are fewer than `least`.
+    """
+    if not args.images:
+        return load_split_images(run, args.split, least, most or default)
+    images = load_own_images(args.images, run, model.image_shape)[:most]
+    if len(images) < least:
+        raise UsageError(f"Expected at least {least} images. Received: {len(images)}.")
+    return images
 
 
 def print_path(path: str | pathlib.Path) -> int:
@@ -63,16 +72,24 @@ def print_path(path: str | pathlib.Path) -> int:
 
 
 def sample(args: argparse.Namespace) -> int:
-    """Run ``tfvae sample RUN|SAVEDMODEL|zoo:NAME``: a grid of images g(z), z from the prior."""
+    """Run ``tfvae sample RUN|SAVEDMODEL|zoo:NAME``: a grid of images g(z), z from the prior, or a picture of each."""
+    if args.separate and args.output != args.parser.get_default("output"):
+        raise UsageError("Expected --output for a grid, or --separate for a picture of each image. Received: both.")
     check_model_path(args.run, args.trust)
     import_tensorflow()
+    from tfvae.inference import picture_files
     from tfvae.plots import grids, scatter
     from tfvae.zoo import load
 
     model = load.load(args.run, args.trust)
+    if args.separate:
+        picture_files.check_pictures(pathlib.Path(args.separate), model.image_shape)
     check_count_fits(args.count, model.image_shape)
     condition, columns = read_condition(args, model)
     images = np.asarray(model.sample(args.count, (args.seed, 0), temperature=float(args.temperature), **condition))
+    if args.separate:
+        picture_files.write_images([images], pathlib.Path(args.separate))
+        return print_path(args.separate)
     if grids.is_points(images.shape[1:]):
         return print_path(scatter.draw_scatter(args.output, {"samples": (images, None)}))
     return print_path(grids.draw_image_grid(images, args.output, columns))
@@ -166,15 +183,17 @@ def traverse(args: argparse.Namespace) -> int:
 
 
 def interpolate(args: argparse.Namespace) -> int:
-    """Run ``tfvae interpolate RUN``: one row for each pair of neighbours in the split."""
+    """Run ``tfvae interpolate RUN``: one row for each pair of images that follow each other."""
     run, model = load_run_and_model(args)
     from tfvae.models import latent_views
     from tfvae.plots import grids, latent_figures, scatter
 
-    images = load_split_images(run, args.split, 2, 2 * args.rows)
+    images = load_images(args, run, model, args.rows and 2 * args.rows, 16, least=2)
+    if args.images and len(images) % 2:
+        raise UsageError(f"Expected pairs of images. Received: {len(images)}; give one more, or one less.")
     rows = len(images) // 2
     check_count_fits(rows * args.steps, model.image_shape)
-    paths = latent_views.interpolate(model, images[:rows], images[rows : 2 * rows], args.steps)
+    paths = latent_views.interpolate(model, images[: 2 * rows : 2], images[1 : 2 * rows : 2], args.steps)
     if grids.is_points(model.image_shape):
         points = paths.reshape(-1, 2), np.repeat(np.arange(rows), args.steps)
         return print_path(scatter.draw_scatter(args.output, {"interpolations": points}))

@@ -10,7 +10,9 @@ import numpy as np
 
 from tfvae.datasets.dataset_loading import has_labels, load
 from tfvae.datasets.image_decoding import convert_to_array, crop_centre_square, describe_damage, open_picture
+from tfvae.datasets.name_resolution import find_source
 from tfvae.datasets.picture_folders import SUFFIXES, list_pictures
+from tfvae.datasets.splits import select_part
 from tfvae.errors import DataError, UsageError
 from tfvae.runtime.memory import check_count_fits
 
@@ -39,7 +41,7 @@ def open_image_input(
     Args:
         name: a picture file, a folder with pictures, an .npz file, or the name of a data set, see `datasets.load`.
         shape: (H, W, C) of the model. Pictures are cut to squares and resized; images of data sets have to have it.
-        split: of a data set.
+        split: of a data set, and of an .npz file with x_test; of others all images are taken.
         raw_dir: folder with original files of a data set.
         limit: the first N images; 0: all.
 
@@ -57,9 +59,18 @@ def open_image_input(
         return _list_files([path], None, shape)
     if not path.exists() and (path.suffix.lower() in (*SUFFIXES, ".npz") or path.is_absolute()) and ":" not in name:
         raise DataError(f"Expected pictures, an .npz file or a data set. Received: {name}, which does not exist.")
-    dataset = f"npz:{name}" if path.is_file() else name
-    images, labels = load(dataset, split, raw_dir=raw_dir, limit=limit)
-    return wrap_arrays(images, labels if has_labels(dataset, split, raw_dir) else None, shape, name)
+    if path.is_file():
+        return _open_archive(path, shape, split, limit)
+    images, labels = load(name, split, raw_dir=raw_dir, limit=limit)
+    return wrap_arrays(images, labels if has_labels(name, split, raw_dir) else None, shape, name)
+
+
+def _open_archive(path: pathlib.Path, shape: Sequence[int], split: str, limit: int) -> ImageInput:
+    """Return all images of an .npz file, not only the tenth that is held out for tests in training; x_test is kept."""
+    source = find_source(f"npz:{path}")
+    part = "all" if "all" in source.parts else select_part(split, source.parts)
+    images, labels = (array[: limit or None] for array in source.read(part))
+    return wrap_arrays(images, None if part in source.unlabelled_parts else labels, shape, str(path))
 
 
 def wrap_arrays(images: np.ndarray, labels: np.ndarray | None, shape: Sequence[int], name: str) -> ImageInput:

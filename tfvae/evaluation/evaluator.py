@@ -22,7 +22,7 @@ from tfvae.runtime import files
 from tfvae.runtime.memory import check_count_fits
 from tfvae.schemas import COUNT, FLAG, AnyOf, Constant, ListOf, Number, Record
 from tfvae.training import trainer
-from tfvae.training.run_data import load_run_split
+from tfvae.training.run_data import load_other_split, load_run_split
 from tfvae.training.run_folder import Run, open_run
 
 SPLITS = ("train", "validation", "test")
@@ -35,18 +35,21 @@ RESULTS = Record(
 )
 
 
-def load_evaluation_split(run: Run, split: str, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def load_evaluation_split(run: Run, split: str, limit: int, dataset: str = "") -> tuple[np.ndarray, np.ndarray]:
     """Return the images and labels to measure.
 
     Args:
         split: ``train``, ``validation`` or ``test``.
         limit: the first N images; 0: all.
+        dataset: other images than the run's, see `load_other_split`.
 
     Raises:
-        UsageError: there is no such split, or it holds no images.
+        UsageError: there is no such split, or it holds no images; other images have another shape.
     """
     if split not in SPLITS:
         raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
+    if dataset:
+        return load_other_split(run, dataset, split, limit)
     images, labels = (array[: limit or None] for array in load_run_split(run, split))
     if not len(images):
         raise UsageError(f"Expected images in split {split!r}. Received: none (validation={run.config.validation}).")
@@ -63,6 +66,7 @@ def evaluate(
     say: Callable[[str], Any] = lambda line: None,
     extractor: str = "lenet",
     trust: bool = False,
+    dataset: str = "",
 ) -> dict[str, Any]:
     """Return everything that `tfvae evaluate` prints, as one dict whose metrics `metrics.METRICS` defines.
 
@@ -79,9 +83,12 @@ def evaluate(
         say: called with a line before anything that takes long.
         extractor: whose features compare them: ``lenet``, ``inception``, or the path of a SavedModel.
         trust: load a SavedModel that tfvae cannot vouch for, and code that the config of a run from elsewhere names.
+        dataset: measure other images than the model's own: a data set, a folder with pictures, a picture or .npz file.
+            The training images, of which a few metrics tell, stay the model's own.
 
     Raises:
-        UsageError: not a run, an unknown split, or one without images.
+        UsageError: not a run, an unknown split, or one without images; other images have another shape.
+        DataError: other images that are damaged, or lack the labels that the model is conditioned on.
         UntrustedError: the run or the SavedModel is from elsewhere, without `trust`.
 
     Example:
@@ -92,7 +99,7 @@ def evaluate(
     seed, pictures = check_count("seed", seed, 0), check_count("pictures", pictures, 0)
     run = open_run(run)
     config, model = run.config, trainer.load_run(run, trust_code=trust)
-    images, labels = load_evaluation_split(run, split, limit)
+    images, labels = load_evaluation_split(run, split, limit, dataset)
     if pictures:  # what may be missing is reported before anything takes long
         check_sample_count(pictures, len(images))
         check_count_fits(pictures, model.image_shape, "samples")
@@ -105,11 +112,12 @@ def evaluate(
     means |= measure_rate_and_distortion(model, images, labels, scores, training_mse)
     return {
         **{"run": str(run.path), "split": split, "images": len(images), "samples": samples},
+        **({"dataset": dataset} if dataset else {}),
         **means,
         **measure_active_units(model, mean, log_stddev, means),
         **measure_marginal_kl(model, mean, log_stddev, means, seed),
         **measure_mmd(model, images, labels, seed),
-        **measure_factors(config.dataset, mean, labels, seed),
+        **measure_factors(dataset or config.dataset, mean, labels, seed),
         **measure_holes(model, train_images[: limit or None], seed),
         **(measure_sample_quality(model, features, images, pictures, seed) if pictures else {}),
         "constraints": measure_constraints(model, scores),

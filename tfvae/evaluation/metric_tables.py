@@ -75,8 +75,11 @@ def format_metrics(results: Mapping[str, Any], width: int | None = None) -> str:
     Example:
         >>> print(format_metrics(tfvae.evaluate("runs/latest")))  # doctest: +SKIP
     """
+    origin = (
+        f"{results['dataset']}, {results['split']} split" if "dataset" in results else f"the {results['split']} split"
+    )
     head = (
-        f"{results['run']}: {results['images']} images of the {results['split']} split, K={results['samples']}; "
+        f"{results['run']}: {results['images']} images of {origin}, K={results['samples']}; "
         f"95% intervals; {results['seconds']} s"
     )
     head = head if width is None else "\n".join(wrap_text(head, width))

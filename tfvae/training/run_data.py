@@ -8,7 +8,9 @@ import numpy as np
 
 from tfvae import datasets
 from tfvae.config import Config
-from tfvae.errors import DataError
+from tfvae.datasets.image_inputs import open_image_input, read_all
+from tfvae.datasets.splits import draw_binary_images
+from tfvae.errors import DataError, UsageError
 from tfvae.training.run_folder import Run
 
 Split = tuple[np.ndarray, np.ndarray]  # images [N, H, W, C] and labels [N]
@@ -91,6 +93,33 @@ def load_run_split(run: Run, split: str) -> Split:
             f"Expected the data that {run.display_path} began with. Received: others for {config.dataset} now, in "
             f"split {split!r}. Put the old ones back, or begin a new run."
         )
+    check_known_labels(config, labels, run.classes, split)
+    return images, labels
+
+
+def load_other_split(run: Run, name: str, split: str, limit: int = 0) -> Split:
+    """Return images and labels that the model of a run was not trained on, binarised as its own are; unknown labels: 0.
+
+    Args:
+        run: a run or a published model.
+        name: a data set, a folder with pictures, a picture file or an .npz file; see `image_inputs.open_image_input`.
+        split: of a data set.
+        limit: the first N images; 0: all.
+
+    Raises:
+        UsageError: no such data set, images of another shape, or real numbers for a model of binary pixels.
+        DataError: damaged data, or no labels that the model knows, where it is conditioned on them.
+    """
+    config = run.config
+    given = open_image_input(name, run.image_shape, split=split, raw_dir=config.raw_dir or "", limit=limit)
+    if uses_labels(config) and not given.has_classes:
+        raise DataError(f"Expected labels for a model that is conditioned on them. Received: {name}, without labels.")
+    images = read_all([given])
+    if config.binarize == "static":
+        if images.dtype != np.uint8:
+            raise UsageError(f"Expected bytes, to be binarised as the model's images. Received: floats of {name}.")
+        images = draw_binary_images(images, np.arange(len(images)), split, config.seed)
+    labels = np.zeros(len(images), np.int64) if given.labels is None else given.labels
     check_known_labels(config, labels, run.classes, split)
     return images, labels
 
