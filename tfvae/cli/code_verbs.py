@@ -1,4 +1,4 @@
-"""The verbs encode and decode: images into files of codes, and codes into pictures."""
+"""The verbs encode, decode and neighbours: images into codes, codes into pictures, and what is near them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tfvae.runtime.environment import import_tensorflow
 from tfvae.runtime.progress_reporters import make_reporter
 
 PROGRESS_SECONDS = 10.0
+DEFAULT_SAMPLES = 16
 Part = TypeVar("Part")
 
 
@@ -66,4 +67,27 @@ def decode(args: argparse.Namespace) -> int:
     images = show_progress(codes.iterate_images(model, z, **condition), len(z), codes.IMAGES_AT_ONCE)
     picture_files.write_images(images, path)
     print(f"{path}  {len(z):,} images")
+    return 0
+
+
+def neighbours(args: argparse.Namespace) -> int:
+    """Run ``tfvae neighbours MODEL [IMAGES...]``: the nearest training pictures, by codes and by pixels."""
+    if args.images and args.samples is not None:
+        raise UsageError("Expected --samples without IMAGES, which it stands for. Received: both.")
+    run = open_trusted_run(args.run, args.trust)
+    import_tensorflow()
+    from tfvae.inference import nearest_pictures, neighbour_files
+    from tfvae.plots.grids import is_points
+    from tfvae.training.run_data import load_run_split
+
+    if args.sheet and is_points(run.image_shape):
+        raise UsageError("Expected a model of pictures for --sheet. Received: one of points.")
+    names = ("count", "split", "limit", "seed", "trust")
+    settings = {name: getattr(args, name) for name in names} | {"samples": args.samples or DEFAULT_SAMPLES}
+    found = nearest_pictures.find_neighbours(run, args.images, **settings)
+    path = pathlib.Path(args.output)
+    neighbour_files.write_neighbours(found, path)
+    print(f"{path}  {len(found.names):,} images, {args.count} training pictures each by codes and by pixels")
+    if args.sheet:
+        print(neighbour_files.draw_neighbours(found, load_run_split(run, "train")[0], args.sheet))
     return 0

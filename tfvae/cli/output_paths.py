@@ -60,6 +60,19 @@ def parse_output_folder(text: str) -> str:
     return text
 
 
+def parse_csv_path(text: str) -> str:
+    """Return the path of a CSV file that can be written.
+
+    Raises:
+        argparse.ArgumentTypeError: another suffix, a folder, or in a folder that does not exist.
+    """
+    path = pathlib.Path(text)
+    if path.suffix.lower() != ".csv" or path.is_dir():
+        raise argparse.ArgumentTypeError(f"Expected a file named .csv. Received: {text!r}.")
+    check_parent_folder(path)
+    return text
+
+
 def parse_code_path(text: str) -> str:
     """Return the path of a file of codes that can be written.
 

@@ -29,7 +29,7 @@ from tfvae.cli.flags import (
     parse_positive_number,
 )
 from tfvae.cli.objective_parsers import build_sweep, build_train
-from tfvae.cli.output_paths import parse_code_path, parse_images_path
+from tfvae.cli.output_paths import parse_code_path, parse_csv_path, parse_images_path, parse_picture_path
 from tfvae.cli.server_flags import add_server
 
 
@@ -141,6 +141,23 @@ def build_encode(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
+def build_neighbours(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``tfvae neighbours``."""
+    parser.add_argument("run", metavar="MODEL", help=MODEL)
+    text = "picture files, folders, .npz files or data sets (default: samples of the model)"
+    parser.add_argument("images", nargs="*", metavar="IMAGES", help=text)
+    text = "the file to write (default: neighbours.csv)"
+    parser.add_argument("-o", "--output", type=parse_csv_path, default="neighbours.csv", metavar="CSV", help=text)
+    text = "also draw the first 16 images beside their neighbours"
+    parser.add_argument("--sheet", type=parse_picture_path, default=None, metavar="PNG", help=text)
+    add_count(parser, "-n --count", 5, "find N training pictures for each image")
+    add_count(parser, "--samples", None, "look at N samples of the model (default: 16, where no IMAGES are named)")
+    add_count(parser, "--seed", 0, "seed of the samples", least=0)
+    add_split(parser)
+    add_limit(parser)
+    add_trust(parser)
+
+
 def build_decode(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae decode``."""
     parser.add_argument("run", metavar="MODEL", help=MODEL)
@@ -248,6 +265,9 @@ VERBS = {
     "interpolate": Verb("move from one image to another", build_interpolate, f"{SAMPLING}:interpolate"),
     "encode": Verb("write the codes of images into a file", build_encode, f"{CODES}:encode"),
     "decode": Verb("make pictures of a file of codes", build_decode, f"{CODES}:decode"),
+    "neighbours": Verb(
+        "find the training pictures nearest to images or samples", build_neighbours, f"{CODES}:neighbours"
+    ),
     "export": Verb(
         "write a SavedModel for TensorFlow Serving, or another format", build_export, "tfvae.cli.export_verb:export"
     ),
