@@ -108,7 +108,7 @@ def test_numbers_of_parts():
 
 
 def test_numbers_of_the_zoo():
-    assert len(list((ROOT / "zoo").glob("*/manifest.json"))) == 15
+    assert len(list((ROOT / "zoo").glob("*/manifest.json"))) == 14
 
 
 def test_speed_is_that_of_the_results():
