@@ -63,6 +63,8 @@ def test_other_images_than_the_runs(train_run, tmp_path):
     assert abs(other["sq_err"] - 64 / 12) < 1 < own["sq_err"] - 64 / 12  # a decoder of greys, an epoch old; var U(0, 1)
     with pytest.raises(UsageError, match=r"shape \(8, 8, 1\)"):
         evaluate(run, dataset="square")
+    with pytest.raises(UsageError, match="Received: none"):
+        evaluate(run, split="validation", dataset="digits")
 
 
 def test_other_images_are_binarised_and_labelled_as_the_models(train_run, tmp_path):

@@ -49,10 +49,12 @@ def load_evaluation_split(run: Run, split: str, limit: int, dataset: str = "") -
     if split not in SPLITS:
         raise UsageError(f"Expected split train, validation or test. Received: {split!r}.")
     if dataset:
-        return load_other_split(run, dataset, split, limit)
-    images, labels = (array[: limit or None] for array in load_run_split(run, split))
+        images, labels = load_other_split(run, dataset, split, limit)
+    else:
+        images, labels = (array[: limit or None] for array in load_run_split(run, split))
     if not len(images):
-        raise UsageError(f"Expected images in split {split!r}. Received: none (validation={run.config.validation}).")
+        own = "" if dataset else f" (validation={run.config.validation})"
+        raise UsageError(f"Expected images in split {split!r}. Received: none{own}.")
     return images, labels
 
 
