@@ -37,7 +37,7 @@ PROMISES = [
     (README, "2.6 times Keras `fit` on two CPU cores", HERE, "test_speed_is_that_of_the_results"),
     (README, "SavedModels that TensorFlow alone runs", "exporting/test_exporter.py",
      "test_run_and_saved_model_load_alike"),
-    (README, "fifteen trained models in the zoo", HERE, "test_numbers_of_the_zoo"),
+    (README, "fourteen trained models in the zoo", HERE, "test_numbers_of_the_zoo"),
     (README, "named by its import path", "docs/test_examples.py", "test_all_five_at_once_on_the_command_line"),
     (README, "Python 3.11 to 3.13. From a clone, `pip install .`; extras: `.[serve]`", HERE,
      "test_extras_and_versions_of_python"),
