@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfvae.inference.codes import decode as decode
     from tfvae.inference.codes import encode as encode
     from tfvae.inference.nearest_pictures import find_neighbours as neighbours  # noqa: F401
+    from tfvae.inference.scores import score as score
     from tfvae.models.vae import VAE as VAE
     from tfvae.objectives.build import build as build
     from tfvae.objectives.geco.constraints import Constraint as Constraint
@@ -49,6 +50,7 @@ _HOMES = {
     "export": ("tfvae.exporting.exporter", "export_run"),
     "encode": ("tfvae.inference.codes", "encode"),
     "decode": ("tfvae.inference.codes", "decode"),
+    "score": ("tfvae.inference.scores", "score"),
     "neighbours": ("tfvae.inference.nearest_pictures", "find_neighbours"),
     "load": ("tfvae.zoo.load", "load"),
     "choose_kappa": ("tfvae.training.automatic_kappa", "choose_kappa"),

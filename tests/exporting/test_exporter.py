@@ -19,7 +19,7 @@ from tfvae.training import run_folder, trainer
 from tfvae.zoo import load
 
 SIGNATURES = {
-    *("decode", "serving_default", "sample", "encode", "reconstruct", "elbo"),
+    *("decode", "serving_default", "sample", "encode", "reconstruct", "elbo", "score"),
     *("decode_png", "sample_png"),
 }
 

@@ -53,7 +53,7 @@ for folder in sorted(root.glob("*/1")):
         x = tf.constant(given["x"][:n])
         asked = {"decode": {"z": z[:n]}, "serving_default": {"z": z[:n]}, "encode": {"x": x}, "reconstruct": {"x": x},
                  "sample": {"n": tf.constant(n), "seed": seed, "temperature": temperature},
-                 "elbo": {"x": x, "seed": seed}, "decode_png": {"z": z[:n]},
+                 "elbo": {"x": x, "seed": seed}, "score": {"x": x, "seed": seed}, "decode_png": {"z": z[:n]},
                  "sample_png": {"n": tf.constant(n), "seed": seed, "temperature": temperature}}
         if "draw" in call:
             asked["draw"] = asked["sample"]
@@ -98,6 +98,9 @@ def compute_outputs(model, x, z):
         "reconstruct/image": model.decode(mean),
         "sample/image": model.sample(len(x), SEED, TEMPERATURE),
         **{f"elbo/{name}": numbers[name] for name in ("elbo", "rate", "distortion")},
+        **{f"score/{name}": numbers[name] for name in ("elbo", "rate")},
+        "score/map": (squares := (model.prepare_pixels(x, (0, 0)) - model.decode(mean)) ** 2).numpy().sum(-1),
+        "score/error": squares.numpy().sum((1, 2, 3)),
         **drawn,
     }
 
@@ -209,6 +212,13 @@ GOLDEN = {
     "sample_png": (
         {"n": ("int32", []), "seed": ("int32", [2]), "temperature": ("float32", [])},
         {"png_bytes": ("string", [None])},
+    ),
+    "score": (
+        {"seed": ("int32", [2]), "x": ("float32", [None, 8, 8, 3])},
+        {
+            **{name: ("float32", [None]) for name in ("elbo", "error")},
+            **{"map": ("float32", [None, 8, 8]), "rate": ("float32", [None])},
+        },
     ),
     "serving_default": ({"z": ("float32", [None, 3])}, {"image": ("float32", [None, 8, 8, 3])}),
 }

@@ -42,6 +42,7 @@ def test_every_signature_in_both_formats(apps, calls):
     rows = {"decode": {"z": z}, "serving_default": {"z": z}, "encode": {"x": x}, "reconstruct": {"x": x}}
     rows |= {"decode_png": {"z": z}}
     whole = rows | {"sample": drawn, "sample_png": drawn, "elbo": {"x": x, "seed": drawn["seed"]}}
+    whole["score"] = whole["elbo"]
     for name in ("plain", "told"):
         told = {"condition": np.int32([0, 1, 2, -1])} if name == "told" else {}
         for signature, inputs in whole.items():

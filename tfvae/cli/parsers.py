@@ -30,6 +30,7 @@ from tfvae.cli.flags import (
 )
 from tfvae.cli.objective_parsers import build_sweep, build_train
 from tfvae.cli.output_paths import parse_code_path, parse_csv_path, parse_images_path, parse_picture_path
+from tfvae.cli.score_parsers import build_score
 from tfvae.cli.server_flags import add_server
 
 
@@ -265,6 +266,7 @@ VERBS = {
     "interpolate": Verb("move from one image to another", build_interpolate, f"{SAMPLING}:interpolate"),
     "encode": Verb("write the codes of images into a file", build_encode, f"{CODES}:encode"),
     "decode": Verb("make pictures of a file of codes", build_decode, f"{CODES}:decode"),
+    "score": Verb("tell how anomalous images are, with p-values and flags", build_score, "tfvae.cli.score_verb:score"),
     "neighbours": Verb(
         "find the training pictures nearest to images or samples", build_neighbours, f"{CODES}:neighbours"
     ),

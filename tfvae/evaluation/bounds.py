@@ -43,10 +43,11 @@ class BatchScorer:
         )
 
     def _sum_over_samples(
-        self, x: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor, samples: int
+        self, x: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor, samples: int, condition: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
         """Return logsumexp of the log weights, and sums of the other terms, over `samples` draws: {name: [B]}."""
-        terms = self.model.terms(x, samples=samples, seed=seed, **self.model.condition_kwargs(labels))
+        given = self.model.condition_kwargs(labels) if condition is None else {"condition": condition}
+        terms = self.model.terms(x, samples=samples, seed=seed, **given)
         sums = {
             "log_w": tf.reduce_logsumexp(compute_log_weights(terms), axis=0),
             "distortion": -tf.reduce_sum(terms.log_px, axis=0),
@@ -58,7 +59,12 @@ class BatchScorer:
         return sums
 
     def score_batch(
-        self, x: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor, samples: int
+        self,
+        x: tf.Tensor,
+        labels: tf.Tensor | None,
+        seed: tf.Tensor,
+        samples: int,
+        condition: tf.Tensor | None = None,
     ) -> dict[str, np.ndarray]:
         """Return each image's means over the samples and its K-sample bound on log p(x), nats.
 
@@ -67,6 +73,7 @@ class BatchScorer:
             labels: [B], or None.
             seed: of the draws.
             samples: K.
+            condition: [B, ...], of any condition, in place of labels; None: beta and kappa are drawn.
 
         Returns:
             {elbo, bound, rate, distortion, sq_err: [B]; violations: [J, B] of a model with J constraints}, float64.
@@ -74,7 +81,7 @@ class BatchScorer:
         total: dict[str, np.ndarray] = {}
         for index, start in enumerate(range(0, samples, self.chunk)):
             size = min(self.chunk, samples - start)
-            tensors = self.sum_over_samples(x, labels, random_streams.fold_in(seed, index), size)
+            tensors = self.sum_over_samples(x, labels, random_streams.fold_in(seed, index), size, condition)
             sums = {name: values.numpy().astype(np.float64) for name, values in tensors.items()}
             if total:
                 log_w = np.logaddexp(total["log_w"], sums["log_w"])

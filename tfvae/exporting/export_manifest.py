@@ -25,6 +25,7 @@ from tfvae.schemas import (
     Schema,
     Text,
 )
+from tfvae.training import stored_calibration
 
 MAX_CLASSES = 10**6  # each a number of the condition's vector
 CONDITION = Record(
@@ -47,6 +48,7 @@ MANIFEST_FIELDS: dict[str, Schema] = {
     "image_shape": IMAGE_SHAPE,
     "class_names": CLASS_NAMES,
     "condition": AnyOf((Constant((None,)), CONDITION), "a condition with its name and spec"),
+    "calibration": stored_calibration.FIELDS,
     "max_n": Number(1, 2**31, whole=True),
     "epoch": COUNT,
     "step": COUNT,

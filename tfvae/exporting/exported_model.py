@@ -64,6 +64,11 @@ class ExportedModel(PublishedModel):
         known = {"classes": condition.get("classes", 0), "class_names": condition.get("class_names", [])}
         return {"image_shape": self.manifest["image_shape"]} | known
 
+    @property
+    def published_calibration(self) -> dict[str, Any] | None:
+        """Return the scores of held-out images of the run that was exported; None where it had none yet."""
+        return self.manifest.get("calibration")
+
     def read_weights(self, variables: Sequence[Any]) -> list[np.ndarray | None]:
         """Return the array of each variable; None for state that an export leaves out: steps, multipliers.
 

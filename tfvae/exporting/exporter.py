@@ -22,7 +22,7 @@ from tfvae.models.conditions import Condition
 from tfvae.models.vae import VAE
 from tfvae.runtime import files
 from tfvae.runtime.environment import package_version
-from tfvae.training import trainer
+from tfvae.training import stored_calibration, trainer
 from tfvae.training.run_folder import Run, open_run
 
 PACKAGES = ("tfvae", "tensorflow", "keras", "tensorflow-probability")  # whose versions the manifest names
@@ -69,6 +69,9 @@ def export_run(
     def write(beside: pathlib.Path) -> dict[str, Any]:
         manifest = write_model(model, beside, directory.absolute().name)
         manifest |= {"config": config.to_public_dict(), "step": step, "epoch": int(last_row.get("epoch", 0))}
+        calibration = stored_calibration.read_calibration(run.path / stored_calibration.CALIBRATION_FILE)
+        if calibration and calibration["weights_sha256"] == stored_calibration.hash_weights(model):
+            manifest["calibration"] = calibration
         card = model_card.format_model_card(manifest, last_row)
         files.write_bytes(beside / "model_card.md", card.encode())
         return manifest

@@ -23,6 +23,8 @@ MEANINGS = {
     "elbo": "-(rate + distortion), nats per image",
     "rate": "KL(q(z given x) to p(z)), nats per image",
     "distortion": "-E log p(x given z), nats per image",
+    "error": "|x - g(mean of q)|^2, summed over pixels in [0, 1]",
+    "map": "the squared error of each pixel, summed over channels; its sum is the error",
     "png_bytes": "one PNG file an image",
     "condition": "{condition}",
 }

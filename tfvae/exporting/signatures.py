@@ -51,8 +51,8 @@ def build_signatures(model: VAE) -> dict[str, tf.types.experimental.PolymorphicF
         model: a built model.
 
     Returns:
-        decode, sample, encode, reconstruct and elbo; draw if the model draws in steps; decode_png and sample_png if
-        its images can be PNG files.
+        decode, sample, encode, reconstruct, elbo and score; draw if the model draws in steps; decode_png and
+        sample_png if its images can be PNG files.
     """
     inputs = make_input_specs(model)
     x, n, seed, temperature = (inputs[name] for name in ("x", "n", "seed", "temperature"))
@@ -86,10 +86,18 @@ def build_signatures(model: VAE) -> dict[str, tf.types.experimental.PolymorphicF
         columns = model.metric_columns(model.terms(prepare_images(model, x), seed=seed, condition=condition))
         return {name: columns[name] for name in ("elbo", "rate", "distortion")}
 
+    def score(x: tf.Tensor, seed: tf.Tensor, condition: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        measured = elbo(x, seed, condition)
+        squares = tf.square(prepare_pixels(model, x) - reconstruct(x, condition)["image"])
+        error_map = tf.reduce_sum(squares, axis=-1)
+        error = tf.reduce_sum(error_map, axis=[1, 2])
+        return {"elbo": measured["elbo"], "rate": measured["rate"], "error": error, "map": error_map}
+
     sampler = make_graph_function(sample, n, seed, temperature, *condition_specs)
     signatures = {"decode": decoder, "sample": sampler, "encode": encoder}
     signatures["reconstruct"] = make_graph_function(reconstruct, x, *condition_specs)
     signatures["elbo"] = make_graph_function(elbo, x, seed, *condition_specs)
+    signatures["score"] = make_graph_function(score, x, seed, *condition_specs)
     if model.arch.draws_in_steps:
         draw = make_draw_function(model)
         signatures["draw"] = make_graph_function(draw, n, seed, temperature, *condition_specs)
@@ -167,6 +175,11 @@ def prepare_images(model: VAE, x: tf.Tensor) -> tf.Tensor:
     """Check pixels x [B, H, W, C] in [0, 1], and return them as the model takes them: bytes if it binarises."""
     x = require_in_graph(x, tf.reduce_all((x >= 0.0) & (x <= 1.0)), "Expected pixels x in [0, 1].")
     return tf.cast(tf.math.rint(255.0 * x), tf.uint8) if model.binarize == "dynamic" else x
+
+
+def prepare_pixels(model: VAE, x: tf.Tensor) -> tf.Tensor:
+    """Return pixels x as `encode` sees them: bits, drawn by a fixed seed, if the model binarises."""
+    return model.prepare_pixels(prepare_images(model, x), (0, 0))
 
 
 def check_sample_inputs(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
@@ -12,11 +11,11 @@ import numpy as np
 
 from tfvae.datasets.npz_files import list_keys, read_member
 from tfvae.errors import DataError, UsageError
+from tfvae.inference import table_files
 from tfvae.inference.codes import Codes, join_codes
+from tfvae.inference.table_files import Table
 from tfvae.runtime import files
 from tfvae.safety.foreign_text import escape_text
-
-Table = dict[str, np.ndarray]  # column -> values, all of one length
 
 
 def make_table(codes: Codes) -> Table:
@@ -39,23 +38,8 @@ def make_table(codes: Codes) -> Table:
 
 
 def write_csv(parts: Iterable[Codes], file: BinaryIO) -> None:
-    """Write codes as CSV, UTF-8, a part at a time; numbers have nine digits, which tell float32 apart."""
-    names: list[str] | None = None
-    for part in parts:
-        table = make_table(part)
-        if names is None:
-            names = list(table)
-            file.write((",".join(names) + "\n").encode())
-        if list(table) != names:
-            raise UsageError("Expected images that all have labels, or none. Received: both; encode them separately.")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        numbers = [values for values in table.values() if values.dtype.kind == "f"]
-        heads = zip(*(values for values in table.values() if values.dtype.kind != "f"))
-        row_format = ",".join(["%.9g"] * len(numbers))
-        for head, row in zip(heads, np.stack(numbers, axis=1).tolist()):
-            writer.writerow([*head, *(row_format % tuple(row)).split(",")])
-        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+    """Write the columns of `make_table` as CSV, a part at a time."""
+    table_files.write_csv(map(make_table, parts), file)
 
 
 def write_npz(parts: Iterable[Codes], file: BinaryIO) -> None:
@@ -67,16 +51,7 @@ def write_npz(parts: Iterable[Codes], file: BinaryIO) -> None:
 
 def write_parquet(parts: Iterable[Codes], file: BinaryIO) -> None:
     """Write the columns of `make_table` as Parquet, a part at a time."""
-    import pyarrow
-    from pyarrow import parquet
-
-    writer = None
-    for part in parts:
-        table = pyarrow.table(make_table(part))
-        writer = writer or parquet.ParquetWriter(file, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+    table_files.write_parquet(map(make_table, parts), file)
 
 
 # suffix -> how such a file is written

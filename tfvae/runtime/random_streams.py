@@ -47,6 +47,8 @@ class SeedWord(enum.IntEnum):
     RATE_DISTORTION_CURVE = 3
     CODES = 5
     SAMPLE_METRICS = 17
+    SCORES = 19
+    CALIBRATION = 23
 
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

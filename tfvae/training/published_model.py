@@ -24,6 +24,11 @@ class PublishedModel(Run):
     way_to_train = ""
 
     @property
+    def published_calibration(self) -> dict[str, Any] | None:
+        """Return the scores of held-out images that were published with it, see `stored_calibration`; None: none."""
+        return None
+
+    @property
     def status(self) -> str:
         """Return "finished": nobody trains it."""
         return "finished"

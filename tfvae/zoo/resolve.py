@@ -45,6 +45,11 @@ class ZooEntry(PublishedModel):
         numbers = read_metrics(self.path, is_measured=False)
         return {name: numbers[name] for name in ("image_shape", "classes", "class_names") if name in numbers}
 
+    @property
+    def published_calibration(self) -> dict[str, Any] | None:
+        """Return that of the entry's SavedModel."""
+        return self.open_savedmodel().published_calibration
+
     def read_weights(self, variables: Sequence[Any]) -> list[np.ndarray | None]:
         """Return the array of each variable, of the SavedModel or, for state that it leaves out, of state.npz.
 
