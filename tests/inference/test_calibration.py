@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tfvae
+from tfvae.datasets.image_inputs import wrap_arrays
 from tfvae.errors import StorageError, UsageError
 from tfvae.inference import calibration
 from tfvae.inference.calibration import Calibration, compute_p_values, compute_threshold
@@ -77,6 +78,16 @@ def test_typicality_is_ranked_among_images_that_had_no_part_in_the_mean():
 def test_a_rate_that_is_none_is_refused(share):
     with pytest.raises(UsageError, match="false_alarms"):
         compute_threshold(np.arange(9.0), share)
+
+
+def test_images_are_picked_from_all_inputs():
+    """Numbers run on from one input to the next, also past one that is short, in any order."""
+    images = np.arange(9, dtype=np.uint8).reshape(9, 1, 1, 1)
+    inputs = [wrap_arrays(images[rows], None, (1, 1, 1), "") for rows in (np.s_[:4], np.s_[4:5], np.s_[5:])]
+    picked = calibration.pick_images(inputs, np.array([8, 4, 0, 3, 5]))
+    np.testing.assert_array_equal(picked.read(0, 5).ravel(), [8, 4, 0, 3, 5])
+    np.testing.assert_array_equal(picked.read(1, 3).ravel(), [4, 0])
+    assert picked.names == ["3", "0", "0", "3", "0"]
 
 
 # --- where they are kept -------------------------------------------------------------------------------------------

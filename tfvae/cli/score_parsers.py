@@ -28,8 +28,8 @@ def build_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGES", help=text)
     text = "the file to write, .csv, .npz or .parquet (default: scores.csv; with --json: none)"
     parser.add_argument("-o", "--output", type=parse_code_path, default=None, metavar="FILE", help=text)
-    text = "what the score is (default: excess, the error beside that of images with as much detail)"
-    parser.add_argument("--by", choices=KINDS, default="excess", help=text)
+    text = f"the score: excess (default), the error beside that of images with as much detail; {', '.join(KINDS[1:])}"
+    parser.add_argument("--by", choices=KINDS, default=KINDS[0], metavar="KIND", help=text)
     text = "flag at most this share of normal images (default: 0.05)"
     parser.add_argument("--false-alarms", type=parse_share, default=0.05, metavar="X", help=text)
     text = "normal images that the model was not trained on (default: its validation split, or else its test split)"

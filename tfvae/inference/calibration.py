@@ -194,11 +194,11 @@ def measure_calibration(
 
 def pick_images(inputs: Sequence[ImageInput], chosen: np.ndarray) -> ImageInput:
     """Return the images with these numbers, of all inputs one after the other, in this order, still unread."""
-    places = [(part, number) for part in inputs for number in range(len(part.names))]
+    starts = np.cumsum([0, *(len(part.names) for part in inputs)])
+    owners = np.searchsorted(starts, chosen, side="right") - 1
+    places = [(inputs[owner], int(number - starts[owner])) for owner, number in zip(owners, chosen)]
 
     def read(start: int, stop: int) -> np.ndarray:
-        picked = (places[number] for number in chosen[start:stop])
-        return np.concatenate([part.read(number, number + 1) for part, number in picked])
+        return np.concatenate([part.read(number, number + 1) for part, number in places[start:stop]])
 
-    names = [places[number][0].names[places[number][1]] for number in chosen]
-    return ImageInput(names, None, False, read)
+    return ImageInput([part.names[number] for part, number in places], None, False, read)
