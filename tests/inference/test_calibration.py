@@ -130,7 +130,9 @@ def test_a_run_keeps_its_calibration_until_something_differs(tmp_path, calls):
     trainer.resume(run.path, epochs=2)
     trained = find(run, seed=1)
     assert len(calls) == 4 and find(run, seed=1) == trained
-    for damage in ('{"version": "?"}', "[" * 9, json.dumps({"version": 1})):
+    torn = json.loads((run.path / CALIBRATION_FILE).read_text())
+    torn["scores"]["error"].pop()
+    for damage in ('{"version": "?"}', "[" * 9, json.dumps({"version": 1}), json.dumps(torn)):
         (run.path / CALIBRATION_FILE).write_text(damage)
         count = len(calls)
         find(run, seed=1)

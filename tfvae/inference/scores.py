@@ -18,7 +18,7 @@ from tfvae.inference.calibration import (
 )
 from tfvae.inference.codes import open_inputs
 from tfvae.inference.image_scores import DEFAULT_SAMPLES, ScoredImages, ScoreSettings, iterate_scores
-from tfvae.option_values import check_option
+from tfvae.models.input_checks import check_count
 from tfvae.runtime import files
 from tfvae.runtime.memory import check_count_fits
 from tfvae.runtime.random_streams import SeedWord
@@ -94,9 +94,7 @@ def score(
         >>> tfvae.score("zoo:fashion_mnist-geco-conv", ["photos"], false_alarms=0.01).flags.mean()  # doctest: +SKIP
     """
     check_ranking(by, false_alarms)
-    check_option(samples >= 1, "samples", ">= 1", samples)
-    check_option(seed >= 0, "seed", ">= 0", seed)
-    settings = ScoreSettings(samples, seed, condition)
+    settings = ScoreSettings(check_count("samples", samples, 1), check_count("seed", seed, 0), condition)
     run = open_run(model)
     inputs = open_inputs(run, images, split, limit)
     check_count_fits(count_images(inputs) * len(KINDS), (), "scores")

@@ -72,8 +72,9 @@ def encode_calibration(key: CalibrationKey, scores: Mapping[str, np.ndarray]) ->
 
 
 def decode_calibration(stored: Mapping[str, Any], key: CalibrationKey) -> dict[str, np.ndarray] | None:
-    """Return the scores of a stored calibration; None where it is of other weights, settings or versions."""
-    if any(stored[name] != value for name, value in key._asdict().items()):
+    """Return the scores of a stored calibration; None where it is of other weights, settings or versions, or torn."""
+    counts = {len(values) for values in stored["scores"].values()}
+    if len(counts) != 1 or any(stored[name] != value for name, value in key._asdict().items()):
         return None
     return {name: np.asarray(values, np.float64) for name, values in stored["scores"].items()}
 
