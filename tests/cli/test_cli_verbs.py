@@ -170,6 +170,33 @@ def test_samples_in_a_picture_each(trained, here, capsys):
     assert "at least 2 images" in capsys.readouterr().err
 
 
+def test_reconstructions_in_a_picture_each(trained, here, capsys):
+    """They are named after their sources, and equal what the .npz holds; the model tells a dark image from a bright."""
+    for name, grey in (("a/x.png", 0), ("b/X.jpg", 255), ("b/y.png", 90)):
+        (here / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (30, 20), grey).save(here / name)
+    verb = ["reconstruct", str(trained), "--images", "a", "b"]
+    assert main([*verb, "-o", "each"]) == main([*verb, "-o", "all.npz"]) == 0
+    assert capsys.readouterr().out == "each\nall.npz\n"
+    with np.load("all.npz") as arrays:
+        images = arrays["images"]
+    assert {path.stem for path in pathlib.Path("each").glob("*.png")} == {"x", "X-2", "y"}
+    for name, image in zip(("x", "X-2", "y"), images, strict=True):
+        pixels = np.asarray(Image.open(f"each/{name}.png"), np.float32)
+        np.testing.assert_allclose(pixels / 255, image[..., 0], atol=0.51 / 255)
+    assert np.abs(images[0] - images[1]).max() > 2 / 255
+    assert main(["reconstruct", str(trained), "-n", "2", "-o", "own"]) == 0
+    assert {path.name for path in pathlib.Path("own").glob("*.png")} == {"000000.png", "000001.png"}
+
+
+@pytest.mark.parametrize("name", ["own", "new/own", "own.jpg"])
+def test_reconstructions_are_refused_where_they_cannot_go(name, trained, here, capsys):
+    (here / "own").mkdir()
+    before = everything(here)
+    assert main(["reconstruct", str(trained), "-o", name]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and everything(here) == before
+
+
 def test_runs_and_doctor_look_without_touching(trained, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")  # a row stays one line
     before = everything(trained)

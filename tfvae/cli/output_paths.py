@@ -45,6 +45,16 @@ def parse_picture_path(text: str) -> str:
     return text
 
 
+def parse_sheet_or_images_path(text: str) -> str:
+    """Return the path of a PNG file for all images, or of a new folder or .npz file for each; all can be written.
+
+    Raises:
+        argparse.ArgumentTypeError: as `parse_picture_path` and `parse_images_path`.
+    """
+    suffix = pathlib.Path(text).suffix.lower()
+    return parse_images_path(text) if suffix in ("", ARRAYS_SUFFIX) else parse_picture_path(text)
+
+
 def parse_output_folder(text: str) -> str:
     """Return the path of a folder for results, which may be there already; '' stays ''.
 

@@ -29,7 +29,13 @@ from tfvae.cli.flags import (
     parse_positive_number,
 )
 from tfvae.cli.objective_parsers import build_sweep, build_train
-from tfvae.cli.output_paths import parse_code_path, parse_csv_path, parse_images_path, parse_picture_path
+from tfvae.cli.output_paths import (
+    parse_code_path,
+    parse_csv_path,
+    parse_images_path,
+    parse_picture_path,
+    parse_sheet_or_images_path,
+)
 from tfvae.cli.score_parsers import build_score
 from tfvae.cli.server_flags import add_server
 
@@ -122,7 +128,14 @@ def build_rd_curve(parser: argparse.ArgumentParser) -> None:
 
 def build_reconstruct(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae reconstruct``."""
-    add_picture(parser, "reconstructions.png")
+    add_run(parser)
+    text = (
+        "a PNG file of images above reconstructions, or a folder to create, or an .npz file, for each reconstruction "
+        "alone (default: reconstructions.png)"
+    )
+    default = "reconstructions.png"
+    parser.add_argument("-o", "--output", type=parse_sheet_or_images_path, default=default, metavar="PATH", help=text)
+    add_count(parser, "--seed", 0, "seed of the draws", least=0)
     add_split_or_images(parser)
     add_count(parser, "-n --count", None, "reconstruct N images (default: 32 of the split, or all of --images)")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfvae.cli.output_paths import PICTURE_SUFFIX
 from tfvae.cli.run_loading import check_model_path, open_trusted_run
 from tfvae.errors import UsageError
 from tfvae.runtime.environment import import_tensorflow
@@ -124,20 +125,48 @@ def read_condition(args: argparse.Namespace, model: Any) -> tuple[dict[str, Any]
 
 
 def reconstruct(args: argparse.Namespace) -> int:
-    """Run ``tfvae reconstruct RUN``: images above g(z), z from q(z|x)."""
+    """Run ``tfvae reconstruct RUN``: images above g(z), z from q(z|x), or a picture g(z) of each image."""
     run, model = load_run_and_model(args)
-    import tensorflow as tf
-
+    if pathlib.Path(args.output).suffix.lower() != PICTURE_SUFFIX:
+        return reconstruct_each(args, run, model)
     from tfvae.plots import grids, scatter
 
     images = load_images(args, run, model, args.count, 32)
     check_count_fits(len(images), model.image_shape)
-    x = model.prepare_pixels(tf.constant(images), (args.seed, 0)).numpy()
-    reconstructions = model.reconstruct(tf.constant(x), (args.seed, 1)).numpy()
+    x, reconstructions = map(np.concatenate, zip(*iterate_reconstructions(model, images, args.seed), strict=True))
     if grids.is_points(model.image_shape):
         panels = {"original": (x, None), "reconstruction": (reconstructions, None)}
         return print_path(scatter.draw_scatter(args.output, panels))
     return print_path(grids.draw_pair_grid(x, reconstructions, args.output))
+
+
+def reconstruct_each(args: argparse.Namespace, run: Run, model: VAE) -> int:
+    """Write the reconstruction of each image on its own, in a folder under the name of its source, or in an .npz."""
+    from tfvae.datasets.image_inputs import read_all
+    from tfvae.inference import picture_files
+    from tfvae.inference.codes import open_inputs
+
+    path = pathlib.Path(args.output)
+    picture_files.check_pictures(path, model.image_shape)
+    inputs = open_inputs(run, args.images, args.split, 0)
+    count = args.count or (None if args.images else 32)
+    names = picture_files.name_pictures([name for part in inputs for name in part.names][:count])
+    images = read_all(inputs)[:count]
+    check_count_fits(len(images), model.image_shape)
+    batches = (reconstructions for _, reconstructions in iterate_reconstructions(model, images, args.seed))
+    picture_files.write_images(batches, path, names)
+    return print_path(path)
+
+
+def iterate_reconstructions(model: VAE, images: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (pixels, reconstructions), [n, H, W, C] each, of a batch of images at a time."""
+    from tfvae.inference.codes import IMAGES_AT_ONCE
+    from tfvae.runtime import random_streams
+
+    for index, start in enumerate(range(0, len(images), IMAGES_AT_ONCE)):
+        pixel_stream, code_stream = (random_streams.fold_in((seed, word), index) for word in (0, 1))
+        x = model.prepare_pixels(images[start : start + IMAGES_AT_ONCE], pixel_stream)
+        yield np.asarray(x), np.asarray(model.reconstruct(x, code_stream))
 
 
 def strip(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -28,8 +29,29 @@ def check_pictures(path: pathlib.Path, shape: Sequence[int]) -> None:
         raise UsageError(f"Expected a model of grey or RGB pictures for a folder. Received: {list(shape)}; write .npz.")
 
 
-def write_images(batches: Iterable[np.ndarray], path: pathlib.Path) -> None:
+def name_pictures(sources: Sequence[str]) -> list[str]:
+    """Return a name for the picture made of each source, without suffix: no two alike, in whatever case.
+
+    Args:
+        sources: of each the path of its file, or its number in a data set; see `ImageInput`.
+    """
+    taken: set[str] = set()
+    names = []
+    for source in sources:
+        stem = f"{int(source):06d}" if source.isdecimal() else pathlib.Path(source).stem
+        candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        names.append(next(name for name in candidates if name.lower() not in taken))
+        taken.add(names[-1].lower())
+    return names
+
+
+def write_images(batches: Iterable[np.ndarray], path: pathlib.Path, names: Sequence[str] | None = None) -> None:
     """Write images [n, H, W, C] in [0, 1]: PATH/000000.png, ... in their order, or float32 as `images` in an .npz.
+
+    Args:
+        batches: the images.
+        path: of an .npz file, or of the folder to create.
+        names: of the pictures in a folder, without suffix, instead of their numbers; see `name_pictures`.
 
     Raises:
         StorageError: they cannot be written; nothing is left then.
@@ -44,7 +66,8 @@ def write_images(batches: Iterable[np.ndarray], path: pathlib.Path) -> None:
         for batch in batches:
             for pixels in to_uint8(batch):
                 picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-                (folder / f"{number:06d}.png").write_bytes(encode_png(picture))
+                name = names[number] if names else f"{number:06d}"
+                (folder / f"{name}.png").write_bytes(encode_png(picture))
                 number += 1
 
     files.write_folder(path, write)
