@@ -197,6 +197,13 @@ def test_reconstructions_are_refused_where_they_cannot_go(name, trained, here, c
     assert capsys.readouterr().err.count("\n") == 1 and everything(here) == before
 
 
+@pytest.mark.parametrize("argv", [["interpolate", "--rows", "2"], ["traverse", "--dims", "2"]], ids=" ".join)
+def test_animations_have_a_frame_for_each_step(argv, trained, here, capsys):
+    assert main([argv[0], str(trained), *argv[1:], "--steps", "5", "-o", "a.gif"]) == 0
+    with Image.open("a.gif") as picture:
+        assert 2 <= picture.n_frames <= 5  # Pillow merges frames that are alike
+
+
 def test_runs_and_doctor_look_without_touching(trained, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")  # a row stays one line
     before = everything(trained)

@@ -8,6 +8,7 @@ import os
 import pathlib
 
 PICTURE_SUFFIX = ".png"
+ANIMATION_SUFFIX = ".gif"
 CODE_SUFFIXES = (".csv", ".npz", ".parquet")
 ARRAYS_SUFFIX = ".npz"
 
@@ -26,6 +27,19 @@ def check_parent_folder(path: pathlib.Path) -> None:
     target = path if path.exists() else parent
     if not os.access(target, os.W_OK):
         raise argparse.ArgumentTypeError(f"Expected to write {path}. Received: no permission. Choose another place.")
+
+
+def parse_picture_or_animation_path(text: str) -> str:
+    """Return the path of a PNG file, or of a GIF for an animation, that can be written.
+
+    Raises:
+        argparse.ArgumentTypeError: as `parse_picture_path`.
+    """
+    path = pathlib.Path(text)
+    if path.suffix.lower() == ANIMATION_SUFFIX and not path.is_dir():
+        check_parent_folder(path)
+        return text
+    return parse_picture_path(text)
 
 
 def parse_picture_path(text: str) -> str:

@@ -102,7 +102,7 @@ def build_sample(parser: argparse.ArgumentParser) -> None:
 
 def build_strip(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae strip``."""
-    add_picture(parser, "strip.png")
+    add_picture(parser, "strip.png", animated=True)
     add_count(parser, "-n --count", 8, "draw N samples, one a row")
     add_count(parser, "--steps", 0, "draw each in N steps; 0: as in training", least=0)
     add_condition(parser)
@@ -185,7 +185,7 @@ def build_decode(parser: argparse.ArgumentParser) -> None:
 
 def build_traverse(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae traverse``."""
-    add_picture(parser, "traversals.png", seed=False)
+    add_picture(parser, "traversals.png", seed=False, animated=True)
     add_split(parser)
     add_count(parser, "--dims", 10, "change the N most active latent dimensions")
     add_count(parser, "--steps", 9, "draw N values of each", least=2)
@@ -196,7 +196,7 @@ def build_traverse(parser: argparse.ArgumentParser) -> None:
 
 def build_interpolate(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae interpolate``."""
-    add_picture(parser, "interpolations.png", seed=False)
+    add_picture(parser, "interpolations.png", seed=False, animated=True)
     add_split_or_images(parser)
     add_count(parser, "--rows", None, "connect N pairs of images (default: 8 of the split, or all of --images)")
     add_count(parser, "--steps", 9, "draw N images in each row", least=2)

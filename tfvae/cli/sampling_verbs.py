@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfvae.cli.output_paths import PICTURE_SUFFIX
+from tfvae.cli.output_paths import ANIMATION_SUFFIX, PICTURE_SUFFIX
 from tfvae.cli.run_loading import check_model_path, open_trusted_run
 from tfvae.errors import UsageError
 from tfvae.runtime.environment import import_tensorflow
@@ -70,6 +70,11 @@ def print_path(path: str | pathlib.Path) -> int:
     """Print the path of the picture that was written, and return the exit code 0."""
     print(path)
     return 0
+
+
+def draws_animation(args: argparse.Namespace) -> bool:
+    """Return whether -o names an animation."""
+    return pathlib.Path(args.output).suffix.lower() == ANIMATION_SUFFIX
 
 
 def sample(args: argparse.Namespace) -> int:
@@ -172,12 +177,15 @@ def iterate_reconstructions(model: VAE, images: np.ndarray, seed: int) -> Iterat
 def strip(args: argparse.Namespace) -> int:
     """Run ``tfvae strip RUN``: the picture after each step of drawing it."""
     _, model = load_run_and_model(args)
+    from tfvae.inference import animations
     from tfvae.models import latent_views
     from tfvae.reports import run_figures
 
     check_count_fits(args.count * max(args.steps, getattr(model.arch, "steps", 1)), model.image_shape)
     condition, _ = read_condition(args, model)
     steps = latent_views.draw_steps(model, args.count, args.seed, args.steps, float(args.temperature), **condition)
+    if draws_animation(args):
+        return print_path(animations.write_animation(steps, args.output))
     return print_path(run_figures.draw_step_strip(steps, args.output))
 
 
@@ -197,6 +205,7 @@ def complete(args: argparse.Namespace) -> int:
 def traverse(args: argparse.Namespace) -> int:
     """Run ``tfvae traverse RUN``: one row for each of the most active latent dimensions."""
     run, model = load_run_and_model(args)
+    from tfvae.inference import animations
     from tfvae.models import latent_views
     from tfvae.plots import grids, latent_figures, scatter
 
@@ -204,6 +213,8 @@ def traverse(args: argparse.Namespace) -> int:
     dims = latent_views.find_active_dimensions(model, images, args.dims)
     check_count_fits(len(dims) * args.steps, model.image_shape)
     rows = latent_views.traverse(model, images[args.index], dims, args.span, args.steps)
+    if draws_animation(args):
+        return print_path(animations.write_animation(rows, args.output))
     if grids.is_points(model.image_shape):
         panels = {f"z[{dim}]": (row, None) for dim, row in zip(dims, rows)}
         return print_path(scatter.draw_scatter(args.output, panels))
@@ -214,6 +225,7 @@ def traverse(args: argparse.Namespace) -> int:
 def interpolate(args: argparse.Namespace) -> int:
     """Run ``tfvae interpolate RUN``: one row for each pair of images that follow each other."""
     run, model = load_run_and_model(args)
+    from tfvae.inference import animations
     from tfvae.models import latent_views
     from tfvae.plots import grids, latent_figures, scatter
 
@@ -223,6 +235,8 @@ def interpolate(args: argparse.Namespace) -> int:
     rows = len(images) // 2
     check_count_fits(rows * args.steps, model.image_shape)
     paths = latent_views.interpolate(model, images[: 2 * rows : 2], images[1 : 2 * rows : 2], args.steps)
+    if draws_animation(args):
+        return print_path(animations.write_animation(paths, args.output))
     if grids.is_points(model.image_shape):
         points = paths.reshape(-1, 2), np.repeat(np.arange(rows), args.steps)
         return print_path(scatter.draw_scatter(args.output, {"interpolations": points}))
