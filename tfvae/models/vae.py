@@ -112,7 +112,8 @@ class VAE(TrainStep):
         self._build_parts(arch, likelihood, prior, policy)
         self._check_dequantize()
         self._part_specs = {"arch": arch, "likelihood": likelihood, "prior": prior}
-        self.step = self.add_weight(name="step", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        # Not int32: TensorFlow keeps such variables on the CPU, where a step compiled for a GPU cannot reach them.
+        self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.built = True  # every part made its weights in its constructor
         self._trackers = [MeanOrNaN(name=name) for name in METRIC_NAMES]
 

@@ -201,7 +201,7 @@ class Multipliers(keras.layers.Layer):
         self._average = self.add_weight(name="average", shape=(count,), initializer="zeros", trainable=False)
         self._previous = self.add_weight(name="previous", shape=(count,), initializer="zeros", trainable=False)
         self._slow = self.add_weight(name="slow", shape=(count,), initializer="zeros", trainable=False)
-        self._updates = self.add_weight(name="updates", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        self._updates = self.add_weight(name="updates", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.plan: LearningPlan | None = None
         if controller == "forecast":
             self._recent = self.add_weight(name="recent", shape=(count,), initializer="zeros", trainable=False)
