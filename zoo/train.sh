@@ -14,14 +14,14 @@ better="--schedule cosine --learning-rate-warmup 500 --clip-norm 100 --ema 0.999
 draw="convdraw:steps=4,hidden=32,latent=2,relative=true"
 ladder="ladder:levels=4,hidden=32,latent=4,vector=16"
 
-plan() {  # name, then the words of `tfvae train`; an epoch takes about six minutes of a slow core
+plan() {  # name, then the words of `tfvae train`; an epoch takes about six minutes of a slow core, a few seconds of a GPU
   cat <<PLAN
 fashion_mnist-geco-convdraw    geco --kappa 4.5 --dataset fashion_mnist --arch $draw,vector=32 --epochs 12 --learning-rate 0.004 $better
-mnist-ladder                   elbo --dataset mnist --binarize dynamic --arch $ladder --epochs 16 --learning-rate 0.003 $better
+mnist-ladder                   elbo --dataset mnist --binarize dynamic --arch $ladder --epochs 50 --learning-rate 0.003 $better
 mnist-labels-convdraw          elbo --dataset mnist --binarize dynamic --condition labels --arch $draw,vector=16 --epochs 9 --learning-rate 0.006 $better
 color_mnist-geco-convdraw      geco --kappa 4 --dataset color_mnist --arch $draw,vector=32 --epochs 9 --learning-rate 0.004 $better
 mnist-elbo-convdraw            elbo --dataset mnist --binarize dynamic --arch $draw,vector=16 --epochs 12 --learning-rate 0.006 $better
-fashion_mnist-ladder           elbo --dataset fashion_mnist --binarize dynamic --arch $ladder --epochs 16 --learning-rate 0.003 $better
+fashion_mnist-ladder           elbo --dataset fashion_mnist --binarize dynamic --arch $ladder --epochs 40 --learning-rate 0.003 $better
 fashion_mnist-labels-convdraw  geco --kappa 4.5 --dataset fashion_mnist --condition labels --arch $draw,vector=32 --epochs 9 --learning-rate 0.004 $better
 fashion_mnist-elbo-convdraw    elbo --dataset fashion_mnist --binarize dynamic --arch $draw,vector=32 --epochs 12 --learning-rate 0.004 $better
 mnist-inpaint-convdraw         elbo --dataset mnist --binarize dynamic --condition inpaint:bottom --arch $draw,vector=16 --epochs 8 --learning-rate 0.006 $better
