@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tfvae
 from tfvae.cli.command_line import main
 from tfvae.config import Config
 from tfvae.runtime import tables
@@ -185,6 +186,9 @@ def test_reconstructions_in_a_picture_each(trained, here, capsys):
         pixels = np.asarray(Image.open(f"each/{name}.png"), np.float32)
         np.testing.assert_allclose(pixels / 255, image[..., 0], atol=0.51 / 255)
     assert np.abs(images[0] - images[1]).max() > 2 / 255
+    model = tfvae.load(trained)
+    x = model.prepare_pixels(np.stack([np.full((8, 8, 1), grey, np.uint8) for grey in (0, 255, 90)]), (0, 0))
+    np.testing.assert_allclose(images, model.reconstruct(x, (0, 1)), atol=1e-6)  # the draws of the sheet
     assert main(["reconstruct", str(trained), "-n", "2", "-o", "own"]) == 0
     assert {path.name for path in pathlib.Path("own").glob("*.png")} == {"000000.png", "000001.png"}
 

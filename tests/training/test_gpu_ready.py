@@ -1,4 +1,4 @@
-"""Without a GPU: every op of a training step has a kernel that XLA can compile for one."""
+"""Without a GPU: every op of a training step has a kernel that XLA can compile for one, and reaches all variables."""
 
 import keras
 import pytest
@@ -6,6 +6,8 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels  # private; the only way to ask the registry
 
 import tfvae
+from tests.small_parts import ARCHITECTURES, OBJECTIVES, PRIORS
+from tfvae.runtime.optimizers import GuardedAdam
 
 
 @pytest.mark.parametrize("objective", ["geco:kappa=2", pytest.param("iwae:k=2", marks=pytest.mark.slow), "tc", "info"])
@@ -50,3 +52,21 @@ def test_forward_and_backward_lower_for_cuda_as_one_cluster(objective, arch):
     text = compiled.experimental_get_compiler_ir(*inputs)(stage="hlo", platform_name="GPU")
     assert "ENTRY" in text and (" dot(" in text or "convolution(" in text)
     assert "custom-call" not in text  # which is how HLO calls back to a host
+
+
+MODELS = [
+    *((objective, ARCHITECTURES["mlp"], "normal") for objective in OBJECTIVES.values()),
+    *(("geco:kappa=2", arch, "normal") for arch in ARCHITECTURES.values()),
+    *(("elbo", ARCHITECTURES["mlp"], prior) for prior in PRIORS.values()),
+]
+
+
+@pytest.mark.parametrize(("objective", "arch", "prior"), MODELS)
+def test_no_variable_is_kept_on_the_cpu(objective, arch, prior):
+    model = tfvae.build(objective, "gaussian", arch, prior, image_shape=(8, 8, 1))
+    model.compile(GuardedAdam(0.001, use_ema=True))
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    assert model.step in variables
+    # On a machine with a GPU TensorFlow keeps int32 variables, and only those, in the host's memory.
+    assert [v.path for v in variables if v.dtype == "int32"] == []

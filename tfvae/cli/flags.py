@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from tfvae import option_values
-from tfvae.cli.output_paths import parse_output_folder, parse_picture_or_animation_path, parse_picture_path
+from tfvae.cli.output_paths import parse_output_folder, parse_picture_path
 from tfvae.errors import UsageError, describe_unknown
 from tfvae.option_values import OFF_WORD, Option
 
@@ -245,12 +245,19 @@ def add_output_folder(parser: argparse._ActionsContainer, default: str, text: st
     parser.add_argument("-o", "--output", type=parse_output_folder, default=default, metavar="DIR", help=text)
 
 
-def add_picture(parser: argparse.ArgumentParser, name: str, seed: bool = True, animated: bool = False) -> None:
-    """Add what all verbs share that make a picture of a model, or of steps an animation."""
+def add_picture(
+    parser: argparse.ArgumentParser,
+    name: str,
+    seed: bool = True,
+    *,
+    parse: Callable[[str], str] = parse_picture_path,
+    metavar: str = "PNG",
+    text: str = "the file to write",
+) -> None:
+    """Add what all verbs share that make a picture of a model; `parse` refuses what cannot be written with -o."""
     add_run(parser)
-    text = f"the file to write{', .gif: as an animation' if animated else ''} (default: {name})"
-    parse = parse_picture_or_animation_path if animated else parse_picture_path
-    parser.add_argument("-o", "--output", type=parse, default=name, metavar="PNG", help=text)
+    help_text = f"{text} (default: {name})"
+    parser.add_argument("-o", "--output", type=parse, default=name, metavar=metavar, help=help_text)
     if seed:
         add_count(parser, "--seed", 0, "seed of the draws", least=0)
 

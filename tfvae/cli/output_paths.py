@@ -29,6 +29,13 @@ def check_parent_folder(path: pathlib.Path) -> None:
         raise argparse.ArgumentTypeError(f"Expected to write {path}. Received: no permission. Choose another place.")
 
 
+def _check_file(path: pathlib.Path) -> None:
+    """Refuse a folder, and what `check_parent_folder` refuses."""
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"Expected a file. Received: {path}, a folder.")
+    check_parent_folder(path)
+
+
 def parse_picture_or_animation_path(text: str) -> str:
     """Return the path of a PNG file, or of a GIF for an animation, that can be written.
 
@@ -36,10 +43,10 @@ def parse_picture_or_animation_path(text: str) -> str:
         argparse.ArgumentTypeError: as `parse_picture_path`.
     """
     path = pathlib.Path(text)
-    if path.suffix.lower() == ANIMATION_SUFFIX and not path.is_dir():
-        check_parent_folder(path)
-        return text
-    return parse_picture_path(text)
+    if path.suffix.lower() != ANIMATION_SUFFIX:
+        return parse_picture_path(text)
+    _check_file(path)
+    return text
 
 
 def parse_picture_path(text: str) -> str:
@@ -53,9 +60,7 @@ def parse_picture_path(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"Expected the name of a PNG file, such as {path.stem or 'picture'}{PICTURE_SUFFIX}. Received: {text!r}."
         )
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"Expected a file. Received: {text}, a folder.")
-    check_parent_folder(path)
+    _check_file(path)
     return text
 
 

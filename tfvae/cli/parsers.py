@@ -33,6 +33,7 @@ from tfvae.cli.output_paths import (
     parse_code_path,
     parse_csv_path,
     parse_images_path,
+    parse_picture_or_animation_path,
     parse_picture_path,
     parse_sheet_or_images_path,
 )
@@ -100,9 +101,15 @@ def build_sample(parser: argparse.ArgumentParser) -> None:
     add_temperature(parser)
 
 
+def add_picture_or_animation(parser: argparse.ArgumentParser, name: str, seed: bool = True) -> None:
+    """Add what all verbs share that make a picture of steps, or of each step a frame."""
+    text = "the file to write, .gif: as an animation"
+    add_picture(parser, name, seed, parse=parse_picture_or_animation_path, text=text)
+
+
 def build_strip(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae strip``."""
-    add_picture(parser, "strip.png", animated=True)
+    add_picture_or_animation(parser, "strip.png")
     add_count(parser, "-n --count", 8, "draw N samples, one a row")
     add_count(parser, "--steps", 0, "draw each in N steps; 0: as in training", least=0)
     add_condition(parser)
@@ -128,14 +135,11 @@ def build_rd_curve(parser: argparse.ArgumentParser) -> None:
 
 def build_reconstruct(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae reconstruct``."""
-    add_run(parser)
     text = (
         "a PNG file of images above reconstructions, or a folder to create, or an .npz file, for each reconstruction "
-        "alone (default: reconstructions.png)"
+        "alone"
     )
-    default = "reconstructions.png"
-    parser.add_argument("-o", "--output", type=parse_sheet_or_images_path, default=default, metavar="PATH", help=text)
-    add_count(parser, "--seed", 0, "seed of the draws", least=0)
+    add_picture(parser, "reconstructions.png", parse=parse_sheet_or_images_path, metavar="PATH", text=text)
     add_split_or_images(parser)
     add_count(parser, "-n --count", None, "reconstruct N images (default: 32 of the split, or all of --images)")
 
@@ -185,7 +189,7 @@ def build_decode(parser: argparse.ArgumentParser) -> None:
 
 def build_traverse(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae traverse``."""
-    add_picture(parser, "traversals.png", seed=False, animated=True)
+    add_picture_or_animation(parser, "traversals.png", seed=False)
     add_split(parser)
     add_count(parser, "--dims", 10, "change the N most active latent dimensions")
     add_count(parser, "--steps", 9, "draw N values of each", least=2)
@@ -196,7 +200,7 @@ def build_traverse(parser: argparse.ArgumentParser) -> None:
 
 def build_interpolate(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``tfvae interpolate``."""
-    add_picture(parser, "interpolations.png", seed=False, animated=True)
+    add_picture_or_animation(parser, "interpolations.png", seed=False)
     add_split_or_images(parser)
     add_count(parser, "--rows", None, "connect N pairs of images (default: 8 of the split, or all of --images)")
     add_count(parser, "--steps", 9, "draw N images in each row", least=2)

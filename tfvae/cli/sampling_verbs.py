@@ -153,10 +153,10 @@ def reconstruct_each(args: argparse.Namespace, run: Run, model: VAE) -> int:
 
     path = pathlib.Path(args.output)
     picture_files.check_pictures(path, model.image_shape)
-    inputs = open_inputs(run, args.images, args.split, 0)
-    count = args.count or (None if args.images else 32)
-    names = picture_files.name_pictures([name for part in inputs for name in part.names][:count])
-    images = read_all(inputs)[:count]
+    count = args.count or (0 if args.images else 32)  # 0: all
+    inputs = open_inputs(run, args.images, args.split, count)
+    names = picture_files.name_pictures([name for part in inputs for name in part.names][: count or None])
+    images = read_all(inputs)[: count or None]
     check_count_fits(len(images), model.image_shape)
     batches = (reconstructions for _, reconstructions in iterate_reconstructions(model, images, args.seed))
     picture_files.write_images(batches, path, names)
@@ -166,12 +166,10 @@ def reconstruct_each(args: argparse.Namespace, run: Run, model: VAE) -> int:
 def iterate_reconstructions(model: VAE, images: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (pixels, reconstructions), [n, H, W, C] each, of a batch of images at a time."""
     from tfvae.inference.codes import IMAGES_AT_ONCE
-    from tfvae.runtime import random_streams
 
     for index, start in enumerate(range(0, len(images), IMAGES_AT_ONCE)):
-        pixel_stream, code_stream = (random_streams.fold_in((seed, word), index) for word in (0, 1))
-        x = model.prepare_pixels(images[start : start + IMAGES_AT_ONCE], pixel_stream)
-        yield np.asarray(x), np.asarray(model.reconstruct(x, code_stream))
+        x = model.prepare_pixels(images[start : start + IMAGES_AT_ONCE], (seed, 2 * index))
+        yield np.asarray(x), np.asarray(model.reconstruct(x, (seed, 2 * index + 1)))
 
 
 def strip(args: argparse.Namespace) -> int:
